@@ -1,0 +1,48 @@
+"""selfsup: learn from data nobody labelled. The public names, and nothing else.
+
+They are loaded when they are first used, so that `import selfsup` and `selfsup --help` cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from selfsup.embedding import Embeddings as Embeddings
+    from selfsup.embedding import embed as embed
+    from selfsup.evaluation import Results as Results
+    from selfsup.evaluation import evaluate as evaluate
+    from selfsup.pretext import Pretext as Pretext
+    from selfsup.pretraining import pretrain as pretrain
+    from selfsup.reporting import report as report
+    from selfsup.run import Run as Run
+    from selfsup.tasks import TASKS as TASKS
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Embeddings": "selfsup.embedding",
+    "Pretext": "selfsup.pretext",
+    "Results": "selfsup.evaluation",
+    "Run": "selfsup.run",
+    "TASKS": "selfsup.tasks",
+    "embed": "selfsup.embedding",
+    "evaluate": "selfsup.evaluation",
+    "pretrain": "selfsup.pretraining",
+    "report": "selfsup.reporting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, from the module it lives in."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'selfsup' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion in a shell or notebook."""
+    return sorted([*_HOMES, "__version__"])

@@ -1,0 +1,231 @@
+"""The command line: parse, call one function, print. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import selfsup
+
+app = typer.Typer(
+    help="Learn from data nobody labelled: pretrain a backbone on a pretext task, score it on few labels, look at all of it.",
+    epilog="The first result: selfsup pretrain PICTURES --task simclr --budget 10m, then selfsup evaluate RUN PICTURES --labels folder.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+DATA_HELP = "A folder, a file, a glob, .npz/.npy, or a table (.csv, .parquet) with a column `path`."
+RUN_HELP = "The folder that `selfsup pretrain` printed."
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)]
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        print(selfsup.__version__)
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """Options of `selfsup` itself. Without a text of its own in the help: that of `app` stands there."""
+
+
+@app.command()
+def pretrain(
+    data: Data,
+    task: Annotated[str, typer.Option(help="A name from `selfsup tasks`, or mytask.py:MyTask.", show_default=False)],
+    options: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the task, see `selfsup tasks NAME`. Repeatable.")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="A name from `selfsup backbones` or of timm; auto goes by picture size and budget.")
+    ] = "auto",
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of a view in pixels. By default from the pictures.", show_default=False)
+    ] = None,
+    kind: Annotated[str, typer.Option(help="What the data is: auto, image.", rich_help_panel="Data")] = "auto",
+    views: Annotated[str | None, typer.Option(metavar="FILE.py:FN", help="Your own views.", rich_help_panel="Data")] = None,
+    split: Annotated[str | None, typer.Option(metavar="FILE", help="Table of path and split.", rich_help_panel="Data")] = None,
+    holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out from pretraining.", rich_help_panel="Data")] = 0.0,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="What stays on one side: a column, folder, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
+    ] = None,
+    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time to train for: 90s, 10m, 2h.", rich_help_panel="Training")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time.", rich_help_panel="Training")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Instead of a time.", rich_help_panel="Training")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Pictures a step, over all processes.", rich_help_panel="Training")] = None,
+    accumulate: Annotated[int, typer.Option(min=1, help="Parts a batch is computed in, to save memory.", rich_help_panel="Training")] = 1,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="By default the optimiser's, by batch size.", rich_help_panel="Training")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="By default the optimiser's.", rich_help_panel="Training")] = None,
+    optimizer: Annotated[str, typer.Option(help="adamw or lars.", rich_help_panel="Training")] = "adamw",
+    schedule: Annotated[str, typer.Option(help="cosine or constant.", rich_help_panel="Training")] = "cosine",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16; auto measures.", rich_help_panel="Training")] = "auto",
+    weights: Annotated[
+        str | None, typer.Option(metavar="PATH|RUN", help="Start from a run, a .safetensors or a timm folder.", rich_help_panel="Training")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same run.", rich_help_panel="Training")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default a new folder under runs/.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")] = False,
+) -> None:
+    """Pretrain a backbone on DATA with one pretext task. Labels are never read."""
+    given = dict(locals())  # one keyword of the function for each option of the command
+    from selfsup.options import parse_settings
+    from selfsup.pretraining import pretrain as pretrain_run
+
+    given["options"] = parse_settings(options or [])
+    run = pretrain_run(given.pop("data"), **given)
+    print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels folder")
+
+
+@app.command()
+def embed(
+    run: RunFolder,
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP + " By default what the run was pretrained on.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.parquet", help="By default in the run's folder, for its report.", show_default=False)
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="As stage3/mean. By default the one `evaluate` chose, or the last but one.", show_default=False)
+    ] = None,
+    kind: Annotated[str, typer.Option(help="What the data is: auto, image.")] = "auto",
+) -> None:
+    """Write an embedding of every picture: id, path and vector, as Parquet."""
+    from selfsup.embedding import embed as embed_data
+
+    found = embed_data(run, data, out=out, layer=layer, kind=kind)
+    print(f"{found.count} embeddings of {found.width} numbers from layer {found.layer}: {found.file}")
+
+
+@app.command()
+def evaluate(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="RUN... DATA", help="Folders of runs, then the data they are scored on.", show_default=False)
+    ],
+    labels: Annotated[str, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)],
+    probes: Annotated[str, typer.Option(help="Ways to score, with commas: linear, knn.")] = "linear,knn",
+    labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
+    draws: Annotated[int, typer.Option(min=1, help="Random draws of the labels.")] = 5,
+    weights: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
+    ] = None,
+    groups: Annotated[str | None, typer.Option(metavar="COLUMN", help="What stays on one side of the split.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default the folder of the first run.", show_default=False)] = None,
+) -> None:
+    """Score runs on labels, with intervals, beside baselines. Several runs of one task count as seeds of one row."""
+    *folders, data = paths
+    if not folders:
+        raise ValueError(f"evaluate got one path, {data}; expected at least two: folders of runs, then the data to score them on.")
+    counts = parse_counts(labels_per_class)
+    from selfsup.evaluation import evaluate as evaluate_runs
+    from selfsup.run import Run
+    from selfsup.terminal import print_results
+
+    runs = [Run.open(folder) for folder in folders]
+    results = evaluate_runs(
+        runs,
+        data,
+        labels=labels,
+        probes=tuple(name.strip() for name in probes.split(",")),
+        labels_per_class=counts,
+        draws=draws,
+        weights=weights,
+        groups=groups,
+        seed=seed,
+        out=out,
+    )
+    print_results(results)
+    print(f"\nNext: selfsup report {out or runs[0].folder}")
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, or of an evaluation.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="By default report.html in the first folder.", show_default=False)
+    ] = None,
+    without_samples: Annotated[bool, typer.Option("--without-samples", help="Leave pictures out, to pass the report on.")] = False,
+) -> None:
+    """Make one HTML file to look at all of it, without network."""
+    from selfsup.reporting import report as write_report
+
+    print(write_report(folders, out=out, without_samples=without_samples))
+
+
+@app.command()
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="Show this task's options; also mytask.py:MyTask.", show_default=False)] = None,
+) -> None:
+    """List the pretext tasks, or the options of one."""
+    from selfsup.terminal import print_options, print_tasks
+
+    if name is None:
+        print_tasks()
+    else:
+        print_options(name)
+
+
+@app.command()
+def backbones() -> None:
+    """List the backbones that were made for this and tried. Any other name is looked up in timm."""
+    from selfsup.terminal import print_backbones
+
+    print_backbones()
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what this machine can do, and which extras are missing."""
+    from selfsup.doctor import examine
+    from selfsup.terminal import print_machine
+
+    print_machine(examine())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command. Errors a user can mend are one message on stderr and exit code 2; SELFSUP_DEBUG=1 shows the traceback."""
+    try:
+        app(args=arguments, prog_name="selfsup")
+    except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
+        if os.environ.get("SELFSUP_DEBUG", "0") != "0":
+            raise
+        print(f"selfsup: {_message(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def parse_counts(text: str) -> tuple[int | str, ...]:
+    """`"1,5,all"` as `(1, 5, "all")`. Raises ValueError for anything but whole numbers from 1 and `all`."""
+    words = [word.strip() for word in text.split(",")]
+    wrong = [word for word in words if word != "all" and not (word.isascii() and word.isdigit() and int(word) > 0)]
+    if wrong:
+        raise ValueError(f"--labels-per-class got {wrong[0]!r}; expected whole numbers and `all`, with commas: 1,5,10,all.")
+    return tuple(word if word == "all" else int(word) for word in words)
+
+
+def _message(error: Exception) -> str:
+    """The error in words. One that did not come from our own code says how to see where it came from."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    ours = trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] == "selfsup"
+    if isinstance(error, OSError) and error.filename is not None:
+        words = f"{error.strerror}: {error.filename}"
+    else:
+        words = str(error) or type(error).__name__
+    return words if ours else f"{words} (SELFSUP_DEBUG=1 shows where this came from)"

@@ -1,0 +1,63 @@
+"""A corpus: the pictures of a data set, decoded, and which of them are for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfsup.data.sources import open_source
+from selfsup.data.splits import Split, make_split
+from selfsup.data.store import Store, open_store, suggest_side, suggest_size
+
+SAMPLE = 1024  # pictures whose mean and standard deviation stand for all
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """`rows` of the store are for training, `(n,)` long; the others are held out. `size` is the side of a view in pixels."""
+
+    name: str
+    store: Store
+    split: Split
+    rows: Tensor
+    size: int
+
+    @property
+    def channels(self) -> int:
+        return self.store.channels
+
+    def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel in [0, 1], over a sample of the training pictures."""
+        some = self.rows[:: max(1, len(self.rows) // SAMPLE)][:SAMPLE]
+        pixels = self.store.batch(some)["image"].double().div(255).transpose(0, 1).flatten(1)
+        deviation = pixels.std(1).clamp_min(0.01)  # pictures of one colour must not divide by zero
+        return tuple(round(float(m), 4) for m in pixels.mean(1)), tuple(round(float(s), 4) for s in deviation)
+
+
+def prepare(
+    data: Any, *, size: int | None, split: str | Path | None = None, holdout: float = 0.0, groups: str | None = None, seed: int = 0,
+    kind: str = "auto", leads: bool = True, wait: Callable[[], None] = lambda: None,
+) -> Corpus:  # fmt: skip
+    """Open, split and decode `data`. One of several processes `leads` and decodes, while the others `wait`, then find it done.
+
+    Raises ValueError when nothing is left to train on.
+    """
+    source = open_source(data, kind=kind)
+    suggested, channels = suggest_size(source)
+    size = size or suggested
+    if not leads:
+        wait()
+    store = open_store(source, side=suggest_side(source, size), channels=channels, progress=leads)
+    if leads:
+        wait()
+    parts = make_split([item.id for item in source.items], holdout=holdout, split=split, groups=groups, seed=seed, columns=source.columns)
+    part = parts.by_id()
+    rows = torch.tensor([row for row, name in enumerate(store.ids) if part[name] == "train"], dtype=torch.long)
+    if not len(rows):
+        raise ValueError(f"no picture of {source.name} is left to train on: all {len(store.ids)} are held out. Hold out fewer.")
+    return Corpus(source.name, store, parts, rows, size)

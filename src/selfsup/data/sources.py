@@ -1,0 +1,158 @@
+"""Where pictures come from: `open_source` takes whatever a user calls their data and gives a list of items."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from selfsup.data.arrays import array_source, dataset_source, file_source
+from selfsup.data.decode import Decoded, decode, probe
+from selfsup.data.intensity import Values
+from selfsup.data.items import Source, printable
+from selfsup.data.scan import Found, list_files, name_below, scan_folder
+from selfsup.data.tables import TABLE_SUFFIXES, Table, path_column, read_table
+
+_EXPECTED = (
+    "Expected pictures (JPEG, PNG, WebP, TIFF, BMP, GIF or DICOM) in a folder, one of them, a glob such as 'photos/**/*.jpg', "
+    "a table with a column `path` (.csv, .parquet), or an array (.npz, .npy)."
+)
+
+
+@dataclass
+class FileSource(Source):
+    """Picture files; `root` is the resolved folder that their ids start from."""
+
+    def read(self, i: int, *, side: int | None = None, channels: int | None = None) -> Decoded:
+        """Picture `i`; see Source."""
+        return decode(self._path(i), side=side, channels=channels)
+
+    def shape(self, i: int) -> tuple[tuple[int, int], bool]:
+        """Height, width and whether it is grey; see Source."""
+        return probe(self._path(i))
+
+    def _path(self, i: int) -> str:
+        path = self.items[i].path
+        assert path is not None
+        return path
+
+
+def open_source(data: str | Path | Sequence[Any] | Values | torch.Tensor | Dataset[Any] | Source, *, kind: str = "auto") -> Source:
+    """List the pictures of a folder (nested), file, glob, table, list of paths, array, .npz/.npy file or torch dataset; none is decoded.
+
+    `kind` is "auto" or "images". Raises ValueError that says what came, what was expected, and how to mend it.
+    """
+    if kind not in ("auto", "images"):
+        raise ValueError(f"kind={kind!r} was given. Expected 'auto' or 'images': this version learns from pictures.")
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, (str, Path)):
+        return _open_path(str(data))
+    if isinstance(data, (np.ndarray, torch.Tensor)):
+        return array_source(data)
+    if isinstance(data, (list, tuple)) and data and all(isinstance(entry, (str, Path)) for entry in data):
+        return _open_list([Path(entry).expanduser().absolute() for entry in data])
+    return dataset_source(data)
+
+
+def _open_path(data: str) -> Source:
+    if not data.strip():
+        raise ValueError(f"An empty path was given. {_EXPECTED}")
+    path = _existing(data)
+    if path is None:
+        return _open_glob(data)
+    if path.is_dir():
+        return _open_folder(path)
+    suffix = path.suffix.lower()
+    if suffix in (".npz", ".npy"):
+        return file_source(path)
+    if suffix in TABLE_SUFFIXES and suffix != ".txt":
+        return _open_table(path)
+    if suffix in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+        raise ValueError(f"{path} is an archive. Unpack it and give the folder. {_EXPECTED}")
+    return _checked(list_files([path], path.parent), path, root=path.parent)
+
+
+def _existing(data: str) -> Path | None:
+    """The path as typed, or with a Windows user's backslashes turned; None when neither exists."""
+    for spelling in (data, data.replace("\\", "/")):
+        path = Path(spelling).expanduser()
+        try:
+            if path.exists():
+                return path.absolute()
+        except OSError as error:  # a locked folder on the way, a name too long
+            raise ValueError(f"{data} could not be opened: {error.strerror or error}. {_EXPECTED}") from None
+    return None
+
+
+def _open_folder(path: Path) -> Source:
+    try:
+        return _checked(scan_folder(path), path, root=path)
+    except OSError as error:
+        raise ValueError(f"The folder {path} could not be read: {error.strerror or error}. Check its permissions.") from None
+
+
+def _open_glob(data: str) -> Source:
+    pattern = str(Path(data).expanduser().absolute())
+    if not glob.has_magic(pattern):
+        near = next((folder for folder in Path(pattern).parents if folder.is_dir()), None)
+        raise ValueError(f"There is no {data}" + (f" (the nearest folder there is: {near})" if near else "") + f". {_EXPECTED}")
+    paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - Path.glob raises on locked folders
+    paths = [path for path in paths if not path.is_dir()]
+    if not paths:
+        raise ValueError(f"The pattern {data} matches no file. {_EXPECTED}")
+    fixed = pattern[: next(place for place, sign in enumerate(pattern) if sign in "*?[")]
+    root = Path(fixed) if fixed.endswith(("/", os.sep)) else Path(fixed).parent
+    return _checked(list_files(paths, root), data, root=root)
+
+
+def _open_list(paths: list[Path]) -> Source:
+    root = Path(os.path.commonpath([path.parent for path in paths]))
+    return _checked(list_files(paths, root), f"a list of {len(paths):,} paths", root=root)
+
+
+def _open_table(path: Path) -> Source:
+    table = read_table(path)
+    key = path_column(table, path)
+    files = [_in_table(cell, path.parent) if cell else None for cell in table[key]]
+    found = list_files([file for file in files if file is not None], path.parent)
+    source = _checked(found, path, root=path.parent)
+    rows = {printable(name_below(file, path.parent)): row for row, file in reversed(list(enumerate(files))) if file is not None}
+    order = [rows[item.id] for item in source.items]
+    source.columns = _reordered({name: cells for name, cells in table.items() if name != key}, order)
+    return source
+
+
+def _in_table(cell: str, folder: Path) -> Path:
+    """A table's path, seen from its folder; the way up and down again is taken out, so that each file has one name."""
+    literal = folder / cell
+    path = literal if "\\" not in cell or literal.exists() else folder / cell.replace("\\", "/")
+    return Path(os.path.normpath(path))
+
+
+def _reordered(table: Table, order: list[int]) -> Table:
+    return {name: [cells[row] for row in order] for name, cells in table.items()}
+
+
+def _checked(found: Found, name: object, *, root: Path) -> Source:
+    """A source of what was found. Raises ValueError when that is nothing."""
+    if not found.items:
+        raise ValueError(_nothing(found, name))
+    return FileSource(str(name), str(root.resolve()), found.items, ignored=dict(found.ignored), skipped=found.skipped)
+
+
+def _nothing(found: Found, name: object) -> str:
+    if found.skipped:
+        first, reason = next(iter(found.skipped.items()))
+        return f"{name}: none of its {len(found.skipped):,} files could be read, for example {first}: {reason}. {_EXPECTED}"
+    if found.ignored:
+        seen = ", ".join(f"{count:,} {suffix}" for suffix, count in found.ignored.most_common(5))
+        return f"{name} holds no picture, but other files ({seen}). This version learns from pictures only. {_EXPECTED}"
+    return f"{name} is empty. {_EXPECTED}"

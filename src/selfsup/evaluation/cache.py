@@ -1,0 +1,45 @@
+"""Baseline rows are kept in the cache folder: they depend on data, labels, split and backbone only, and every run asks for them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from selfsup.evaluation.predictions import Predictions
+
+PROTOCOL = 1
+"""Goes up whenever probes, choices, draws or baselines change, so that scores of different rules never meet in one table."""
+
+
+def cached(name: str, key: dict[str, Any], make: Callable[[], Predictions]) -> Predictions:
+    """The predictions kept for `key`, or those that `make` returns, which are then kept.
+
+    A file that cannot be read or written is no reason to fail: the row is then made (again).
+    """
+    file = cache_file(name, key)
+    try:
+        return Predictions.load(file)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        made = make()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        made.save(file)
+    except OSError:
+        pass
+    return made
+
+
+def cache_file(name: str, key: dict[str, Any]) -> Path:
+    """Where the row for `key` is kept. The cache folder is `SELFSUP_CACHE` or `~/.cache/selfsup`."""
+    root = Path(os.environ.get("SELFSUP_CACHE") or Path.home() / ".cache" / "selfsup")
+    return root / "baselines" / f"{name}-{digest({**key, 'protocol': PROTOCOL})}.npz"
+
+
+def digest(value: Any) -> str:
+    """Sixteen hexadecimal digits that stand for `value`, the same in every process."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,245 @@
+"""The problem every row is scored on: which pictures have which label, which are tested, and which labels each draw may use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from selfsup.data import Labels, Source, Split, Store, make_split, read_labels
+from selfsup.evaluation.draws import draw_labels, holdout
+from selfsup.evaluation.metrics import is_skewed
+from selfsup.evaluation.predictions import Setting
+from selfsup.evaluation.probes import PROBES
+from selfsup.evaluation.scoring import Task
+from selfsup.run import Run
+
+LabelsPerClass = int | str
+
+FEWEST_DRAWS = 5
+
+REFERENCE = 1000
+"""Training pictures whose features standardise (labels unread): means and deviations are then known to 3 %."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What `evaluate` was asked for: labels and groups as the data functions take them, probes, labels a class, draws and their seed."""
+
+    labels: Any
+    probes: tuple[str, ...]
+    labels_per_class: tuple[LabelsPerClass, ...]
+    draws: int = 5
+    seed: int = 0
+    groups: Any = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.probes if name not in PROBES]
+        if unknown or not self.probes:
+            raise ValueError(f"probes came as {list(self.probes)}: expected one or both of {', '.join(PROBES)}")
+        if self.draws < FEWEST_DRAWS:
+            raise ValueError(f"draws came as {self.draws}: at least {FEWEST_DRAWS} are needed to tell how much a score hangs on the labels")
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Every probe at every number of labels."""
+        return [Setting(probe, count) for probe in self.probes for count in self.labels_per_class]
+
+    @property
+    def primary(self) -> Setting:
+        """Linear at 10 labels a class; else the nearest to it that was asked for."""
+        probe = "linear" if "linear" in self.probes else self.probes[0]
+        numbers = [count for count in self.labels_per_class if isinstance(count, int)]
+        return Setting(probe, min(numbers, key=lambda count: abs(count - 10), default="all"))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rows are those of the store. `targets` is -1 where there is no label, or one whose class was left out.
+
+    `seen` says that tested pictures took part in pretraining; `draws` holds for each number of labels the labelled rows of each draw;
+    `groups` the group of each tested row; `notes` what a reader of the scores must know.
+    """
+
+    ids: list[str]
+    classes: list[str]
+    targets: Int[np.ndarray, "n"]
+    train: Int[np.ndarray, "a"]
+    test: Int[np.ndarray, "N"]
+    groups: np.ndarray | None
+    draws: Mapping[LabelsPerClass, Sequence[Int[np.ndarray, "m"]]]
+    reference: Int[np.ndarray, "r"]
+    seen: bool
+    seed: int
+    unmatched: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def skewed(self) -> bool:
+        """Whether classes are so unequal that balanced accuracy counts."""
+        return is_skewed(self.counts)
+
+    @property
+    def counts(self) -> Int[np.ndarray, "K"]:
+        """Labelled pictures of each class, trained and tested on."""
+        return np.bincount(self.targets[self.targets >= 0], minlength=len(self.classes))
+
+    @property
+    def truth(self) -> Int[np.ndarray, "N"]:
+        """Class numbers of the tested rows."""
+        return np.asarray(self.targets[self.test])
+
+    def task(self) -> tuple[Int[np.ndarray, "n"], Task]:
+        """The rows whose features are needed, in order, and the task in terms of their positions."""
+        rows = np.unique(np.concatenate([self.reference, self.test, *(draw for draws in self.draws.values() for draw in draws)]))
+        place = {count: [np.searchsorted(rows, draw) for draw in draws] for count, draws in self.draws.items()}
+        return rows, Task(
+            targets=self.targets[rows],
+            classes=len(self.classes),
+            test=np.searchsorted(rows, self.test),
+            draws=place,
+            reference=np.searchsorted(rows, self.reference),
+            balanced=self.skewed,
+            seed=self.seed,
+        )
+
+
+def pose(source: Source, store: Store, *, runs: Sequence[Run], protocol: Protocol) -> Problem:
+    """Read the labels, split the labelled pictures as the runs did (or hold out a fifth), and draw.
+
+    Raises ValueError where there are not two classes with a picture to learn from and another to test on.
+    """
+    found = read_labels(protocol.labels, [item.id for item in source.items], columns=source.columns)
+    values = dict(zip(found.ids, found.targets, strict=True))
+    targets = np.array([values[name] for name in store.ids])
+    _check_classes(found, targets)
+    notes = _label_notes(found)
+    parts = _parts(runs, source, store)
+    seed, counts = protocol.seed, protocol.labels_per_class
+    members = _groups(protocol.groups, runs, source, store)
+    test, seen = _test_rows(targets, parts, members, seed=seed, notes=notes)
+    keep = _usable(found.classes, targets, test, notes)
+    targets, classes = np.where(targets >= 0, keep[targets], -1), [name for name, new in zip(found.classes, keep, strict=True) if new >= 0]
+    train = np.flatnonzero((targets >= 0) & ~test)
+    drawn = {count: [train[draw] for draw in draw_labels(targets[train], count=count, draws=protocol.draws, seed=seed)] for count in counts}
+    notes += _scarcity(np.bincount(targets[train]), classes, counts)
+    learnable = np.flatnonzero(~test & np.array([part != "test" for part in parts]))
+    reference = np.sort(np.random.default_rng([seed, len(learnable)]).permutation(learnable)[:REFERENCE])
+    tested = np.flatnonzero((targets >= 0) & test)
+    return Problem(
+        store.ids, classes, targets, train, tested, None if members is None else members[tested], drawn, reference, seen, seed,
+        unmatched=list(found.unmatched), notes=notes,
+    )  # fmt: skip
+
+
+def _parts(runs: Sequence[Run], source: Source, store: Store) -> list[str | None]:
+    """What each picture was to the runs: "train", "test", or None for data they have not seen. Raises ValueError if they differ."""
+    every: list[list[str | None]] = []
+    for run in runs:
+        same = run.fingerprint == store.fingerprint or (bool(source.root) and run.data == source.name)
+        if same and run.split_file.is_file():
+            every.append(list(Split.load(run.split_file).parts_of(store.ids)))
+        else:
+            every.append(["train"] * len(store.ids) if same else [None] * len(store.ids))
+    for run, parts in zip(runs, every, strict=True):
+        if parts != every[0]:
+            raise ValueError(
+                f"the runs {runs[0].folder} and {run.folder} did not hold out the same pictures, so that their scores cannot be compared. "
+                "Evaluate them one by one, or pretrain them with the same --split or --holdout and --seed."
+            )
+    return every[0]
+
+
+def _groups(groups: Any, runs: Sequence[Run], source: Source, store: Store) -> np.ndarray | None:
+    """The group of each picture: as asked for here, else as the first run's split has them."""
+    if groups is not None:
+        split = make_split([item.id for item in source.items], groups=groups, columns=source.columns)
+    elif runs[0].split_file.is_file():
+        split = Split.load(runs[0].split_file)
+    else:
+        return None
+    if split.groups is None:
+        return None
+    known = dict(zip(split.ids, split.groups, strict=True))
+    return np.array([known.get(name, f"alone: {name}") for name in store.ids])
+
+
+def _test_rows(
+    targets: Int[np.ndarray, "n"], parts: Sequence[str | None], groups: np.ndarray | None, *, seed: int, notes: list[str]
+) -> tuple[Bool[np.ndarray, "n"], bool]:
+    """Which labelled rows are tested, and whether pretraining saw any of them."""
+    held_out = np.array([part == "test" for part in parts])
+    labelled = targets >= 0
+    if (held_out & labelled).any():
+        if groups is not None and set(groups[held_out]) & set(groups[labelled & ~held_out]):
+            raise ValueError(
+                "groups lie on both sides of the split the run was pretrained with: pretrain with --groups, or leave --groups out here."
+            )
+        return held_out & labelled, False
+    rows = np.flatnonzero(labelled)
+    test = np.zeros(len(targets), dtype=bool)
+    test[rows[holdout(targets[rows], None if groups is None else groups[rows], seed=seed)]] = True
+    seen = any(part == "train" for part, tested in zip(parts, test, strict=True) if tested)
+    if seen:
+        notes.append(
+            "Transductive: the run held out no labelled picture, so the fifth that is tested here was seen, without labels, in pretraining."
+        )
+    return test, seen
+
+
+def _check_classes(labels: Labels, targets: Int[np.ndarray, "n"]) -> None:
+    """Raise ValueError unless two classes have two pictures each."""
+    counts = np.bincount(targets[targets >= 0], minlength=len(labels.classes))
+    if (counts >= 2).sum() >= 2:
+        return
+    had = ", ".join(f"{name!r}: {count}" for name, count in zip(labels.classes, counts, strict=True)) or "none"
+    raise ValueError(
+        f"too few labels to score anything: expected at least 2 classes with 2 labelled pictures each (one to learn from, one to test on), "
+        f"found {had}. Label more pictures, or give other --labels."
+    )
+
+
+def _usable(classes: Sequence[str], targets: Int[np.ndarray, "n"], test: Bool[np.ndarray, "n"], notes: list[str]) -> Int[np.ndarray, "K"]:
+    """New numbers of the classes that have pictures on both sides, -1 for the others, which are noted. Raises ValueError below two."""
+    inside = np.bincount(targets[(targets >= 0) & ~test], minlength=len(classes))
+    outside = np.bincount(targets[(targets >= 0) & test], minlength=len(classes))
+    good = (inside > 0) & (outside > 0)
+    lost = [
+        f"{name!r} ({a} to learn from, {b} to test on)" for name, a, b, ok in zip(classes, inside, outside, good, strict=True) if not ok
+    ]
+    if good.sum() < 2:
+        raise ValueError(
+            f"fewer than 2 classes have a labelled picture both to learn from and to test on; without: {', '.join(lost)}. "
+            "Label more pictures, or change the split."
+        )
+    if lost:
+        notes.append(f"Left out, as they lack pictures to learn from or to test on: {', '.join(lost)}.")
+    return np.where(good, np.cumsum(good) - 1, -1)
+
+
+def _scarcity(sizes: Int[np.ndarray, "K"], classes: Sequence[str], counts: Sequence[LabelsPerClass]) -> list[str]:
+    """Notes on classes that have no more labels to learn from than a draw takes."""
+    notes = []
+    for count in (count for count in counts if isinstance(count, int)):
+        short = [f"{name!r} has {size}" for name, size in zip(classes, sizes, strict=True) if size <= count]
+        if len(short) == len(classes):
+            notes.append(f"At {count} labels a class every draw takes all labels there are: the draws do not differ.")
+        elif short:
+            listed = ", ".join(short[:5]) + (f" and {len(short) - 5} more" if len(short) > 5 else "")
+            notes.append(f"At {count} labels a class every draw takes all labels of: {listed}.")
+    return notes
+
+
+def _label_notes(labels: Labels) -> list[str]:
+    notes = []
+    if labels.unmatched:
+        some = ", ".join(labels.unmatched[:3]) + (", …" if len(labels.unmatched) > 3 else "")
+        notes.append(f"{len(labels.unmatched)} label rows match no picture: {some}")
+    if labels.conflicts:
+        notes.append(
+            f"{len(labels.conflicts)} pictures have conflicting labels and count as unlabelled, for example {next(iter(labels.conflicts))}."
+        )
+    return notes

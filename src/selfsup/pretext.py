@@ -1,0 +1,97 @@
+"""Pretext: what a task is. Four places, and every line of a task has exactly one home."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, get_type_hints
+
+import torch
+from torch import Tensor, nn
+
+from selfsup.backbones import Backbone
+from selfsup.views import Augment
+
+Batch = Mapping[str, Tensor]
+Views = dict[str, Tensor]
+Output = dict[str, Tensor]
+
+
+class Pretext(nn.Module):
+    """A pretext task: `views` (random, no parameters), `forward` (parameters, nothing random), `loss` (neither), `after_step`.
+
+    `Batch`, `Views` and `Output` are dicts of tensors, row first. `batch["image"]` is uint8 `(B, C, H, W)`; views are float in
+    [0, 1]. A subclass's options are the keyword-only, annotated arguments of its constructor.
+
+    Attributes:
+        couples_rows: the loss compares rows with one another, so it must see the whole batch at once.
+        needs_patches: the task hides patches from the backbone, which therefore has to be a ViT.
+        kind: the row it has in `selfsup tasks`.
+        progress: 0-d buffer the training loop fills, from 0 at the start to 1 at the end.
+    """
+
+    couples_rows: ClassVar[bool] = False
+    needs_patches: ClassVar[bool] = False
+    kind: ClassVar[str] = "own"
+    progress: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("progress", torch.zeros(()), persistent=False)
+        self.own_views: Callable[[Tensor, torch.Generator], Tensor] | None = None
+        self.default_views = Augment(size=backbone.size)
+
+    def augment(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """One random view of every picture, `(B, C, size, size)` in [0, 1]: the user's own function, or the task's default."""
+        if self.own_views is None:
+            return self.default_views(batch["image"], rng, batch.get("aspect"))
+        return _checked(self.own_views(batch["image"], rng), batch["image"], self.backbone.size)
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Views:
+        """What the network sees, drawn with `rng` alone."""
+        raise NotImplementedError
+
+    def forward(self, views: Views) -> Output:
+        """What the loss needs, row by row."""
+        raise NotImplementedError
+
+    def loss(self, output: Output) -> dict[str, Tensor]:
+        """Named scalar terms; training minimises their sum."""
+        raise NotImplementedError
+
+    def after_step(self, output: Output) -> None:
+        """Change what gradients do not train: slow teachers, queues, centres."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters with rates and decay of their own. By default one group with all that is trained."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
+    def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Pictures of what a generative task makes, name to `(B, C, h, w)` in [0, 1]; nothing for other tasks."""
+        return {}
+
+
+def options_of(task: type[Pretext]) -> dict[str, inspect.Parameter]:
+    """The task's options, read from its constructor: the one place that names them, their types and their defaults."""
+    parameters = inspect.signature(task.__init__).parameters
+    return {name: item for name, item in parameters.items() if item.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def option_types(task: type[Pretext]) -> dict[str, Any]:
+    """The annotated type of each option."""
+    hints = get_type_hints(task.__init__)
+    return {name: hints.get(name, Any) for name in options_of(task)}
+
+
+def _checked(view: object, image: Tensor, size: int) -> Tensor:
+    """The user's own view, or ValueError that says what it returned and what was expected."""
+    expected = (image.shape[0], image.shape[1], size, size)
+    if not isinstance(view, Tensor):
+        raise ValueError(f"the function given by --views returned {type(view).__name__}; expected a float tensor of shape {expected}.")
+    if not view.is_floating_point() or tuple(view.shape) != expected:
+        raise ValueError(
+            f"the function given by --views returned {view.dtype} {tuple(view.shape)}; expected float {expected} with values from 0 to 1. "
+            f"Its input is uint8 {tuple(image.shape)}: divide by 255 and resize to --size."
+        )
+    return view

@@ -1,0 +1,65 @@
+"""The table of tasks. Adding one is a file beside this one and a line here."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from selfsup.pretext import Pretext
+
+TASKS = {
+    "rotation": "selfsup.tasks.rotation:Rotation",
+    "simclr": "selfsup.tasks.simclr:SimCLR",
+    "mae": "selfsup.tasks.mae:MaskedAutoencoder",
+    "dae": "selfsup.tasks.dae:DenoisingAutoencoder",
+}
+
+
+def find_task(name: str) -> type[Pretext]:
+    """The class of a task in the table, or of a user's own, given as `file.py:Class`.
+
+    Raises ValueError when there is no such task, file or class, naming what there is.
+    """
+    if name in TASKS:
+        module, _, attribute = TASKS[name].partition(":")
+        found: type[Pretext] = getattr(importlib.import_module(module), attribute)
+        return found
+    if ".py:" in name:
+        return _own_task(name)
+    near = difflib.get_close_matches(name, TASKS, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"there is no task {name!r}.{hint} Tasks: {', '.join(TASKS)}; or your own as mytask.py:MyTask.")
+
+
+def load_attribute(name: str) -> object:
+    """What `file.py:attribute` names, imported from that file. Raises ValueError when the file or the attribute is missing."""
+    path, _, attribute = name.rpartition(":")
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ValueError(f"there is no file {file}; expected something like mytask.py:MyTask, with a path from where you are.")
+    spec = importlib.util.spec_from_file_location(f"selfsup_own_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file} cannot be imported as Python; expected a file that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{file} failed while it was imported: {type(error).__name__}: {error}") from error
+    if not hasattr(module, attribute):
+        raise ValueError(f"{file} has no {attribute!r}; it defines {', '.join(n for n in vars(module) if not n.startswith('_'))}.")
+    return getattr(module, attribute)
+
+
+def _own_task(name: str) -> type[Pretext]:
+    from selfsup.pretext import Pretext
+
+    found = load_attribute(name)
+    if not (isinstance(found, type) and issubclass(found, Pretext)):
+        raise ValueError(f"{name} is {type(found).__name__}; expected a class derived from selfsup.Pretext.")
+    return found

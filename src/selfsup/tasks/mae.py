@@ -1,0 +1,109 @@
+"""Masked autoencoder: hide most patches, encode the rest, rebuild the hidden ones."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from timm.layers import build_sincos2d_pos_embed
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from selfsup.backbones import Backbone
+from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.views import Augment, paint, random_patches
+
+
+class MaskedAutoencoder(Pretext):
+    """Encode the visible patches only, rebuild the hidden ones. He et al., CVPR 2022, arXiv 2111.06377. Needs a ViT.
+
+    Options: `hidden` is the share of patches that is hidden, drawn for each picture; `decoder_width`, `decoder_depth` and
+    `decoder_heads` size the decoder (512, 8 and 16 in the paper); `normalise` makes each target patch zero mean and unit
+    variance (the paper's table 1d); `crop` is the smallest share of area, `flip` the probability of mirroring.
+    """
+
+    kind = "generative"
+    needs_patches = True
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        hidden: float = 0.75,
+        decoder_width: int = 128,
+        decoder_depth: int = 2,
+        decoder_heads: int = 4,
+        normalise: bool = True,
+        crop: float = 0.2,
+        flip: float = 0.5,
+    ) -> None:
+        super().__init__(backbone)
+        if backbone.patch is None:
+            raise ValueError(f"mae hides patches, so it needs a ViT; backbone {backbone.name!r} has none. Try --backbone compact_vit.")
+        self.hidden, self.normalise, self.patch = hidden, normalise, backbone.patch
+        self.side = backbone.size // self.patch
+        self.embed = nn.Linear(backbone.width, decoder_width)
+        self.mask_token = nn.Parameter(torch.randn(decoder_width) * 0.02)
+        position = build_sincos2d_pos_embed([self.side, self.side], decoder_width)
+        self.register_buffer("position", position, persistent=False)
+        self.blocks = nn.ModuleList(Block(decoder_width, decoder_heads, qkv_bias=True) for _ in range(decoder_depth))
+        self.norm = nn.LayerNorm(decoder_width)
+        self.predict = nn.Linear(decoder_width, self.patch**2 * backbone.channels)
+        self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=0.0, grey=0.0)
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Views:
+        image = self.augment(batch, rng)
+        kept, hidden = random_patches(len(image), self.side**2, hidden=self.hidden, rng=rng)
+        return {"image": image, "kept": kept, "hidden": hidden}
+
+    def forward(self, views: Views) -> Output:
+        visible = self.embed(self.backbone.tokens(views["image"], views["kept"]))
+        return {
+            "prediction": self.decode(visible, views["kept"], views["hidden"]),
+            "target": rows_of(patches(views["image"], self.patch), views["hidden"]),
+        }
+
+    def decode(self, visible: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
+        """Pixels of the hidden patches, from the visible ones put in their places among mask tokens."""
+        every = self.mask_token.to(visible.dtype).expand(len(visible), self.side**2, -1)
+        every = every.scatter(1, kept[:, :, None].expand_as(visible), visible)
+        every = every + self.position.to(visible.dtype)
+        for block in self.blocks:
+            every = block(every)
+        return self.predict(self.norm(rows_of(every, hidden)))
+
+    def loss(self, output: Output) -> dict[str, Tensor]:
+        target = output["target"]
+        if self.normalise:
+            target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, keepdim=True) + 1e-6).sqrt()
+        return {"reconstruction": F.mse_loss(output["prediction"], target)}
+
+    def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        views = self.views(batch, rng)
+        output = self(views)
+        predicted, target = output["prediction"].float(), output["target"]
+        if self.normalise:  # the network predicts patches without their brightness and contrast: give these back to look at them
+            predicted = predicted * (target.var(-1, keepdim=True) + 1e-6).sqrt() + target.mean(-1, keepdim=True)
+        filled = patches(views["image"], self.patch).clone()
+        filled.scatter_(1, views["hidden"][:, :, None].expand_as(predicted), predicted)
+        rebuilt = unpatched(filled, self.patch, self.backbone.channels).clamp(0, 1)
+        return {"masked": paint(views["image"], views["hidden"], patch=self.patch, value=0.5), "rebuilt": rebuilt, "original": views["image"]}
+
+
+def patches(image: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "B T P"]:
+    """The picture cut into squares of `patch` px, row by row; P counts pixel by pixel, channel last, as the paper's code does."""
+    rows, channels, height, width = image.shape
+    cut = image.reshape(rows, channels, height // patch, patch, width // patch, patch)
+    return cut.permute(0, 2, 4, 3, 5, 1).reshape(rows, -1, patch * patch * channels)
+
+
+def unpatched(cut: Float[Tensor, "B T P"], patch: int, channels: int) -> Float[Tensor, "B C H W"]:
+    """The square picture that `patches` cut."""
+    side = round(cut.shape[1] ** 0.5)
+    grid = cut.reshape(len(cut), side, side, patch, patch, channels)
+    return grid.permute(0, 5, 1, 3, 2, 4).reshape(len(cut), channels, side * patch, side * patch)
+
+
+def rows_of(tokens: Float[Tensor, "B T D"], index: Int[Tensor, "B M"]) -> Float[Tensor, "B M D"]:
+    """Token `index[b, m]` of picture b. `gather`, since the backward pass of `tokens[rows, index]` is slow on CPUs."""
+    return tokens.gather(1, index[:, :, None].expand(-1, -1, tokens.shape[2]))

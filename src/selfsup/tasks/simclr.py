@@ -1,0 +1,65 @@
+"""SimCLR: recognise the other view of the same picture among all pictures of the batch."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from selfsup.backbones import Backbone
+from selfsup.heads import projector
+from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.views import Augment
+
+
+class SimCLR(Pretext):
+    """Recognise the other view of a picture among all others. Chen, Kornblith, Norouzi, Hinton, ICML 2020, arXiv 2002.05709.
+
+    Options: `temperature` (.1 for long ImageNet runs, .5 on CIFAR in the paper's appendix B.9; between them for short runs);
+    `hidden`, `dimensions` of the projection head; `crop` the smallest share of the picture's area a view shows; `flip` the
+    probability of mirroring (0 for letters and digits); `jitter` the colour strength s of the paper's appendix A; `blur` the
+    probability of a Gaussian blur (the paper: .5 on ImageNet, none on 32 px).
+    """
+
+    couples_rows = True
+    kind = "contrastive"
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        temperature: float = 0.2,
+        hidden: int = 512,
+        dimensions: int = 128,
+        crop: float = 0.2,
+        flip: float = 0.5,
+        jitter: float = 0.5,
+        grey: float = 0.2,
+        blur: float = 0.0,
+        turn: float = 0.0,
+    ) -> None:
+        super().__init__(backbone)
+        self.temperature = temperature
+        self.projector = projector(backbone.width, hidden, dimensions, normalise_last=True)
+        self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Views:
+        return {"a": self.augment(batch, rng), "b": self.augment(batch, rng)}
+
+    def forward(self, views: Views) -> Output:
+        both = torch.cat([views["a"], views["b"]])  # one pass: BatchNorm sees both views, as in the authors' code
+        a, b = self.projector(self.backbone.embed(both)).chunk(2)
+        return {"a": a, "b": b}
+
+    def loss(self, output: Output) -> dict[str, Tensor]:
+        return {"contrast": contrast(output["a"], output["b"], self.temperature)}
+
+
+def contrast(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"], temperature: float) -> Float[Tensor, ""]:
+    """NT-Xent, the paper's equation 1: cross-entropy of finding row i of `b` for row i of `a`, and back, among 2B - 1 others."""
+    rows = F.normalize(torch.cat([a, b]), dim=1)
+    similarity = rows @ rows.T / temperature
+    similarity = similarity.masked_fill(torch.eye(len(rows), dtype=torch.bool, device=rows.device), -torch.inf)
+    partner = torch.arange(len(rows), device=rows.device).roll(len(a))
+    return F.cross_entropy(similarity, partner)

@@ -1,0 +1,127 @@
+"""What the commands print: tables on the terminal, plain text without colours where the output is no terminal."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from selfsup.tasks import TASKS, find_task
+
+if TYPE_CHECKING:
+    from selfsup.doctor import Machine
+    from selfsup.evaluation import Comparison, Results
+    from selfsup.pretext import Pretext
+
+
+def print_tasks() -> None:
+    """One row a task: name, kind, what it does, where it was published."""
+    table = _table("task", "kind", "what the network has to do", "source")
+    for name in TASKS:
+        task = find_task(name)
+        purpose, source = purpose_and_source(task)
+        table.add_row(name, task.kind, purpose, source)
+    _show(table)
+    print("Options of one: selfsup tasks NAME. Your own: selfsup pretrain DATA --task mytask.py:MyTask")
+
+
+def print_options(name: str) -> None:
+    """The options of one task with types and defaults, read from its constructor."""
+    from selfsup.pretext import option_types, options_of
+
+    task = find_task(name)
+    types = option_types(task)
+    print(inspect.getdoc(task) or name)
+    table = _table("option", "type", "default")
+    for option, parameter in options_of(task).items():
+        default = "must be given" if parameter.default is inspect.Parameter.empty else repr(parameter.default)
+        table.add_row(option, _type_name(types[option]), default)
+    _show(table)
+    print(f"As in: selfsup pretrain DATA --task {name} --set OPTION=VALUE")
+
+
+def print_backbones() -> None:
+    """One row a backbone that was made for this and tried."""
+    from selfsup.backbones import available
+
+    table = _table("backbone", "parameters", "good for")
+    for item in available():
+        table.add_row(item.name, str(item.parameters), item.purpose)
+    _show(table)
+    print("--backbone auto picks one by picture size, budget and task. Any timm name works too.")
+
+
+def print_machine(machine: Machine) -> None:
+    """What `selfsup doctor` found, and what would make this machine faster or more able."""
+    table = _table("", "", header=False)
+    ratio = machine.bf16_speed / machine.fp32_speed
+    rows = {
+        "processor": f"{machine.processor}, {machine.cores} cores, {machine.threads} threads in use",
+        "instruction sets": " ".join(machine.instructions) or "none that matter here",
+        "memory": f"{machine.memory:.1f} GiB",
+        "accelerators": ", ".join(machine.accelerators) or "none: everything runs on the CPU",
+        "Python, PyTorch": f"{machine.python}, {machine.torch}",
+        "matrix products": f"fp32 {machine.fp32_speed:.0f} GFLOP/s, bf16 {machine.bf16_speed:.0f} GFLOP/s ({ratio:.1f} times)",
+        "cache": f"{machine.cache}, {machine.cache_free:.1f} GiB free (SELFSUP_CACHE moves it)",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    for extra, packages in machine.extras.items():
+        words = f"{', '.join(packages)} missing: pip install 'selfsup[{extra}]'" if packages else "installed"
+        table.add_row(f"extra {extra}", words)
+    _show(table)
+    if machine.threads > machine.cores:
+        print(f"More threads than cores: set OMP_NUM_THREADS={machine.cores}.")
+
+
+def print_results(results: Results) -> None:
+    """Scores with their intervals, rows by probes and numbers of labels, and the verdicts in words."""
+    columns = list(dict.fromkeys((row.probe, row.labels_per_class) for row in results.rows))
+    table = _table("row", *(f"{probe}, {count} labels a class" if count != "all" else f"{probe}, all labels" for probe, count in columns))
+    scores = {(row.row, row.probe, row.labels_per_class): row for row in results.rows}
+    for name in dict.fromkeys(row.row for row in results.rows):
+        found = [scores.get((name, probe, count)) for probe, count in columns]
+        table.add_row(name, *(f"{100 * s.value:.1f} ({100 * s.low:.1f}–{100 * s.high:.1f})" if s else "–" for s in found))
+    _show(table)
+    print(f"{results.metric} in % with 95 % intervals; {results.train} labelled for choosing, {results.test} held out for the score")
+    for comparison in results.comparisons:
+        if comparison.best_baseline:
+            print(verdict(comparison))
+    for note in results.notes:
+        print(f"Note: {note}")
+
+
+def verdict(comparison: Comparison) -> str:
+    """One comparison in a sentence, difference and interval in points."""
+    low, high, difference = (100 * value for value in (comparison.low, comparison.high, comparison.difference))
+    words = {"better": "better than", "worse": "worse than", "not told apart": "not told apart from"}[comparison.verdict]
+    scope = f"{comparison.probe}, {comparison.labels_per_class} labels a class"
+    return f"{comparison.row} is {words} {comparison.against} ({scope}): {difference:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"
+
+
+def purpose_and_source(task: type[Pretext]) -> tuple[str, str]:
+    """The first line of a task's docstring, cut after its first sentence: what it does, and where it was published."""
+    line = (inspect.getdoc(task) or "").partition("\n")[0]
+    purpose, _, source = line.partition(". ")
+    return purpose.rstrip("."), source.rstrip(".")
+
+
+def _type_name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def _table(*columns: str, header: bool = True) -> Table:
+    table = Table(show_header=header, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _show(table: Table) -> None:
+    """Cells are text, not markup; a file or pipe gets lines as long as they have to be."""
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, width=240)
+    console.print(table)

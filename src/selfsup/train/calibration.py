@@ -1,0 +1,67 @@
+"""Calibration: what a run decides by measuring, before its first step: kernels, steps for a time budget, compilation."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from selfsup.data import Batches
+from selfsup.pretext import Pretext
+from selfsup.run import Run
+from selfsup.train.budget import seconds_per_step
+from selfsup.train.distributed import World
+from selfsup.train.loop import views_of
+from selfsup.train.optimizer import make_optimizer, set_rate
+from selfsup.train.precision import Kernels, fastest_kernels
+from selfsup.train.step import Step
+
+TRIAL_ROWS = 64  # enough rows that a trial's time is the network's and not the call's
+SHARE_TO_TIME = 0.03  # of a time budget, spent on timing steps
+
+
+def choose_kernels(task: Pretext, batches: Batches, ranks: World, *, precision: str = "auto") -> dict[str, Any]:
+    """The fastest kernels for this task here, tried on one batch of real views; for `Run.choices`. The task is left as it was.
+
+    `precision` "fp32" or "bf16" leaves only such candidates. The leading process's choice holds for all.
+    """
+    device = next(task.parameters()).device
+    rows = {name: part[:TRIAL_ROWS].to(device) for name, part in batches.at(0).items()}
+    before = copy.deepcopy(task.state_dict())
+    task.train()
+    views = Step(task, task, Kernels(), World(), device).views(rows, 0, 0, 0)
+
+    def trial(kernels: Kernels) -> None:
+        Step(task, task, kernels, World(), device).gradients([views])
+        task.zero_grad(set_to_none=True)
+
+    chosen, seconds = ranks.share(fastest_kernels(task, trial, device, precision=precision))
+    chosen.apply(task)
+    task.load_state_dict(before)
+    return {"kernels": chosen.described(), "kernels_tried": seconds}
+
+
+def time_steps(task: Pretext, batches: Batches, run: Run, ranks: World, *, most: float) -> float:
+    """Seconds a training step takes with the kernels chosen, views and optimiser included, in about `most` seconds.
+
+    The task is left as it was. Several ranks take equally many steps, since a loss that couples rows makes them wait for each other.
+    """
+    device = next(task.parameters()).device
+    before = copy.deepcopy(task.state_dict())
+    task.train()
+    optimizer = make_optimizer(task, run.optimizer, rate=run.learning_rate, decay=run.weight_decay)
+    set_rate(optimizer, 0.0)
+    step = Step(task, task, Kernels(**run.choices["kernels"]), ranks, device)
+
+    def one(number: int) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        terms, _ = step.gradients(views_of(step, batches, run, number))
+        torch.nn.utils.clip_grad_norm_(task.parameters(), run.clip)
+        float(next(iter(terms.values())))
+        optimizer.step()
+
+    spent = seconds_per_step(one, most=most if ranks.size == 1 else 0.0)
+    optimizer.zero_grad(set_to_none=True)
+    task.load_state_dict(before)
+    return spent

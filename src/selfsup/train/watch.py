@@ -1,0 +1,73 @@
+"""Watch: does the network learn, or have its embeddings collapsed? Answered in words while it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from selfsup.backbones import Backbone
+from selfsup.views import plain
+
+
+def embedding_rank(embeddings: Float[Tensor, "N D"]) -> float:
+    """RankMe of the centred embeddings: exp of the entropy of the normalised singular values, from 1 to min(N, D).
+
+    Garrido, Balestriero, Najman, LeCun, ICML 2023, arXiv 2210.02885, equation 3; centred here, since a common offset is no content.
+    It compares moments of one run. It never ranks tasks.
+    """
+    values = torch.linalg.svdvals((embeddings - embeddings.mean(0)).double())
+    share = values / values.sum().clamp_min(1e-12) + 1e-7
+    return float(torch.exp(-(share * share.log()).sum()))
+
+
+def embedding_spread(embeddings: Float[Tensor, "N D"]) -> float:
+    """Standard deviation of the normalised embeddings, averaged over dimensions, times sqrt(D): 1 if they fill the sphere, 0 if equal.
+
+    Chen, He, CVPR 2021, arXiv 2011.10566, section 4.1.
+    """
+    normalised = F.normalize(embeddings.double(), dim=1)
+    return float(normalised.std(0).mean() * embeddings.shape[1] ** 0.5)
+
+
+@torch.no_grad()
+def embed_sample(backbone: Backbone, images: Tensor) -> Float[Tensor, "N D"]:
+    """Embeddings of a fixed sample of uint8 pictures, in evaluation mode, so that watching changes nothing in training."""
+    training = backbone.training
+    backbone.eval()
+    embeddings = backbone.embed(plain(images, backbone.size)).float()
+    backbone.train(training)
+    return embeddings
+
+
+@dataclass
+class Watch:
+    """Keeps the losses and embeddings' state of a run, and says once in words what goes wrong."""
+
+    losses: list[float] = field(default_factory=list)
+    spreads: list[float] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
+
+    def warnings(self, *, progress: float, loss: float, rank: float, spread: float) -> list[str]:
+        """New warnings, at most one of each kind a run. `loss` is the mean since the last look."""
+        self.losses.append(loss)
+        self.spreads.append(spread)
+        found = {}
+        if spread < max(0.01, 0.1 * self.spreads[0]) or rank < 1.5:
+            found["collapse"] = (
+                f"the embeddings have collapsed: pictures are hardly told apart any more (rank {rank:.1f}, spread {spread:.3f}, "
+                f"at the start {self.spreads[0]:.3f}). Whatever loss is shown, nothing useful is being learned. "
+                "Lower --learning-rate, or check the part of the task that keeps embeddings apart."
+            )
+        if progress >= 0.3 and len(self.losses) >= 6 and fmean(self.losses[-3:]) > 0.99 * self.losses[0]:
+            found["flat"] = (
+                f"the loss has not fallen: {self.losses[0]:.3f} at the start, {fmean(self.losses[-3:]):.3f} now, {progress:.0%} of the way. "
+                "Nothing is being learned. Try another --learning-rate, and look at the views in the report: the task may be impossible."
+            )
+        fresh = [words for kind, words in found.items() if kind not in self.told]
+        self.told |= set(found)
+        return fresh

@@ -1,0 +1,52 @@
+"""Run by tests, alone or under torchrun: first-step gradients and a short fp64 loss curve of every task, from views drawn once and split by row."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from selfsup.backbones import build
+from selfsup.options import task_options
+from selfsup.tasks import TASKS, find_task
+from selfsup.train.distributed import use_global_batch_norm, world
+from selfsup.train.precision import Kernels
+from selfsup.train.step import Step
+
+
+def main(folder: Path, dtype: torch.dtype) -> None:
+    with world() as ranks:
+        for name in TASKS:
+            kind = find_task(name)
+            torch.manual_seed(0)
+            task = kind(build("compact_vit" if kind.needs_patches else "compact_convnet", size=16), **task_options(kind, {})).to(dtype)
+            image = torch.randint(256, (16, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+            views = task.views({"image": image, "aspect": torch.ones(16)}, torch.Generator().manual_seed(2))
+            rows = slice(ranks.rank * 16 // ranks.size, (ranks.rank + 1) * 16 // ranks.size)
+            own = {part: (view.to(dtype) if view.is_floating_point() else view)[rows] for part, view in views.items()}
+            forward = task
+            if ranks.size > 1:
+                use_global_batch_norm(task)
+                forward = DistributedDataParallel(task, broadcast_buffers=False)
+            step = Step(task, forward, Kernels(), ranks, torch.device("cpu"))
+            optimizer = torch.optim.SGD(task.parameters(), lr=0.01)
+            curve, gradients = [], {}
+            for number in range(5):
+                optimizer.zero_grad()
+                terms, _ = step.gradients([own])
+                total = torch.stack(list(terms.values())).sum() / ranks.size
+                if ranks.size > 1:
+                    torch.distributed.all_reduce(total)
+                curve.append(float(total))
+                if number == 0:
+                    gradients = {part: parameter.grad.clone() for part, parameter in task.named_parameters() if parameter.grad is not None}
+                optimizer.step()
+            if ranks.leads:
+                torch.save({"gradients": gradients, "curve": curve}, folder / f"{name}-{ranks.size}.pt")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main(Path(sys.argv[1]), getattr(torch, sys.argv[2]))

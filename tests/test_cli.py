@@ -1,0 +1,252 @@
+"""The command line: fast help, every option handed on, and for every mistake one message instead of a traceback."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from selfsup import cli
+from selfsup.run import Run
+
+ANSI = re.compile(r"\x1b\[")
+
+
+def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command writes to stderr before it ends with exit code 2, on one line."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    said = capsys.readouterr()
+    assert stop.value.code == 2, said
+    assert "Traceback" not in said.err + said.out
+    return " ".join(said.err.replace("│", " ").split())
+
+
+def success(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    said = capsys.readouterr()
+    assert stop.value.code == 0, said
+    assert not ANSI.search(said.out), "colours although the output is no terminal"
+    return said.out
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of eight grey pictures in two classes."""
+    rng = np.random.default_rng(0)
+    for index in range(8):
+        folder = tmp_path / "pictures" / ("even" if index % 2 == 0 else "odd")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 12), dtype=np.uint8)).save(folder / f"{index}.png")
+    return tmp_path / "pictures"
+
+
+def make_run(folder: Path) -> Run:
+    run = Run(
+        folder=folder, data="d", task="simclr", options={}, backbone="compact_convnet", size=12, channels=1, store_side=12,
+        batch_size=4, steps=1, learning_rate=1e-3, weight_decay=0.0,
+    )  # fmt: skip
+    run.save()
+    return run
+
+
+def test_help_is_fast_and_loads_nothing_heavy() -> None:
+    """Under 0.4 s of processor time: other processes cannot make that much longer, as they can the time on the clock."""
+    code = "import sys\nfrom selfsup.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint('LOADED', *sys.modules)"
+    seconds = []
+    for _ in range(3):
+        before = os.times()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    loaded = set(done.stdout.partition("LOADED")[2].split())
+    assert "pretrain" in done.stdout
+    assert not loaded & {"torch", "timm", "torchvision", "numpy", "pyarrow", "sklearn", "PIL", "matplotlib", "transformers"}
+    assert min(seconds) < 0.4, f"--help took {min(seconds):.2f} s"
+
+
+@pytest.mark.parametrize("command", ["pretrain", "embed", "evaluate", "report", "tasks", "backbones", "doctor"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"selfsup {command}" in success(capsys, command, "--help")
+
+
+def test_pretrain_hands_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    given: dict[str, Any] = {}
+    from selfsup import pretraining
+
+    known = inspect.signature(pretraining.pretrain).parameters
+
+    def record(data: str, **options: Any) -> Run:
+        given.update(options, data=data)
+        return make_run(tmp_path)
+
+    monkeypatch.setattr(pretraining, "pretrain", record)
+    line = "pretrain photos --task simclr --backbone b --size 32 --steps 7 --batch-size 64 --accumulate 2 --learning-rate 0.01 "
+    line += "--optimizer lars --schedule constant --seed 3 --out o --set temperature=0.5 --set flip=false --views v.py:fn "
+    line += "--weights w --holdout 0.2 --groups folder --kind image --precision fp32 --resume"
+    out = success(capsys, *line.split())
+    assert given == {
+        "data": "photos", "task": "simclr", "backbone": "b", "size": 32, "budget": None, "steps": 7, "epochs": None, "batch_size": 64,
+        "accumulate": 2, "learning_rate": 0.01, "weight_decay": None, "precision": "fp32",
+        "optimizer": "lars", "schedule": "constant", "seed": 3, "out": Path("o"),
+        "options": {"temperature": "0.5", "flip": "false"}, "views": "v.py:fn", "weights": "w", "split": None, "holdout": 0.2,
+        "groups": "folder", "resume": True, "kind": "image",
+    }  # fmt: skip
+    assert set(given) <= set(known), "the command has options that the function does not"
+    assert str(tmp_path) in out
+
+
+def test_defaults_are_those_of_the_function() -> None:
+    from selfsup import pretraining
+
+    function = inspect.signature(pretraining.pretrain).parameters
+    for name, parameter in inspect.signature(cli.pretrain).parameters.items():
+        if name not in {"data", "task"}:
+            assert parameter.default == function[name].default, name
+
+
+def test_evaluate_takes_the_last_path_as_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    from selfsup import evaluation
+
+    def record(runs: list[Run], data: str, **options: Any) -> None:
+        given.update(options, runs=[run.folder for run in runs], data=data)
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(evaluation, "evaluate", record)
+    make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    line = ["evaluate", str(tmp_path / "a"), str(tmp_path / "b"), "photos", "--labels", "folder", "--labels-per-class", "5,all"]
+    with pytest.raises(SystemExit):
+        cli.main(line)
+    assert (given["runs"], given["data"]) == ([tmp_path / "a", tmp_path / "b"], "photos")
+    assert (given["labels_per_class"], given["probes"]) == ((5, "all"), ("linear", "knn"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("pretrian x --task simclr", "Did you mean 'pretrain'?"),
+        ("pretrain x --taks simclr", "--task"),
+        ("pretrain x --task simcrl", "Did you mean 'simclr'?"),
+        ("pretrain x", "--task"),
+        ("pretrain --task simclr", "DATA"),
+        ("pretrain nowhere --task simclr", "nowhere"),
+        ("pretrain x --task simclr --size big", "--size"),
+        ("pretrain x --task simclr --set temperature", "not option=value"),
+        ("pretrain x --task simclr --holdout 2", "--holdout"),
+        ("pretrain x --task gone.py:Mine", "gone.py"),
+        ("tasks simclrr", "Did you mean 'simclr'?"),
+        ("evaluate only --labels folder", "expected at least two"),
+        ("evaluate run data --labels folder --labels-per-class 1,x", "'x'"),
+        ("evaluate run data --labels folder", "run holds no run"),
+        ("embed run data --out o.parquet", "run holds no run"),
+        ("report run", "run"),
+    ],
+)
+def test_mistakes_get_one_message(
+    line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words in failure(capsys, *line.split())
+
+
+def test_wrong_values_of_real_pictures(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start = ["pretrain", str(pictures), "--task", "simclr", "--out", str(tmp_path / "run")]
+    assert "temperature" in failure(capsys, *start, "--steps", "1", "--set", "temperatur=1")
+    assert "budget" in failure(capsys, *start, "--budget", "soon")
+    assert "--steps" in failure(capsys, *start, "--budget", "1m", "--steps", "5")
+    assert "adamw" in failure(capsys, *start, "--steps", "1", "--optimizer", "adam")
+    assert "compact_convnet" in failure(capsys, *start, "--steps", "1", "--backbone", "compact_convnett")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_data_that_is_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    text = tmp_path / "text"
+    text.mkdir()
+    (text / "a.txt").write_text("words", encoding="utf-8")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "a.png").write_bytes(b"no picture")
+    one = tmp_path / "one"
+    one.mkdir()
+    Image.new("L", (12, 12)).save(one / "a.png")
+    for folder in (empty, text, broken, one):
+        said = failure(capsys, "pretrain", str(folder), "--task", "simclr", "--steps", "2", "--out", str(tmp_path / "run"))
+        assert "picture" in said, said
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SELFSUP_DEBUG", "1")
+    with pytest.raises(ValueError, match="no task"):
+        cli.main(["tasks", "nothing"])
+
+
+def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from selfsup import terminal
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(terminal, "print_tasks", interrupt)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["tasks"])
+    assert stop.value.code == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "1,,2", "ten", "²"])
+def test_counts_refuse(text: str) -> None:
+    with pytest.raises(ValueError, match="labels-per-class"):
+        cli.parse_counts(text)
+
+
+def test_tasks_lists_every_task_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    from selfsup.tasks import TASKS
+
+    lines = success(capsys, "tasks").splitlines()
+    for name in TASKS:
+        [row] = [line for line in lines if line.split()[:1] == [name]]
+        assert re.search(r"(19|20)\d\d", row), f"{name} gives no year of its source"
+
+
+def test_options_of_a_task_come_from_its_constructor(capsys: pytest.CaptureFixture[str]) -> None:
+    out = success(capsys, "tasks", "simclr")
+    assert re.search(r"temperature +float +0\.2", out)
+    assert "backbone" not in [line.split()[0] for line in out.splitlines() if line]
+
+
+def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from selfsup import Pretext\n\n\nclass Mine(Pretext):\n    'Do what I want.'\n\n"
+        "    def __init__(self, backbone, *, strength: int = 3):\n        super().__init__(backbone)\n",
+        encoding="utf-8",
+    )
+    out = success(capsys, "tasks", f"{file}:Mine")
+    assert "Do what I want." in out
+    assert re.search(r"strength +int +3", out)
+
+
+def test_backbones_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "compact_convnet" in success(capsys, "backbones")
+    out = success(capsys, "doctor")
+    assert "GFLOP/s" in out
+    assert "pip install 'selfsup[" in out or "installed" in out
+
+
+def test_module_runs_and_colours_are_off_in_a_pipe() -> None:
+    environment = {**os.environ, "COLUMNS": "70"}
+    done = subprocess.run([sys.executable, "-m", "selfsup", "tasks"], capture_output=True, text=True, env=environment, check=True)
+    assert not ANSI.search(done.stdout)
+    assert "arXiv" in done.stdout

@@ -1,0 +1,113 @@
+"""The shape of the package: imports point one way, files stay small, names say what they hold."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from selfsup.tasks import TASKS
+
+SOURCE = Path(__file__).parents[1] / "src" / "selfsup"
+ORDER = (
+    "run",
+    "data",
+    "views",
+    "backbones",
+    "pretext",
+    "heads",
+    "losses",
+    "tasks",
+    "options",
+    "train",
+    "samples",
+    "pretraining",
+    "embedding",
+    "finetuning",
+    "evaluation",
+    "reporting",
+    "doctor",
+    "terminal",
+    "cli",
+    "__main__",
+)
+VAGUE = {"util", "utils", "common", "misc", "helper", "helpers", "tools", "base", "core"}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def layer_of(module: str) -> str:
+    """`selfsup.data.store` is in the layer `data`."""
+    return module.split(".")[1]
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything of ours that a file imports, at the top or inside a function."""
+    package = module_of(file) if file.name == "__init__.py" else module_of(file).rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.rsplit(".", node.level - 1)[0] + "." if node.level else ""
+            names = [f"{above}{node.module or ''}".rstrip(".") + f".{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from ((node.lineno, name) for name in names if name.startswith("selfsup."))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parent != SOURCE or file.name != "__init__.py"], ids=module_of)
+def test_imports_point_one_way(file: Path) -> None:
+    own = layer_of(module_of(file))
+    assert own in ORDER, f"{own} has no place in the order: add it to ORDER where it belongs"
+    for line, name in imported(file):
+        target = layer_of(name)
+        if target == "__version__":
+            continue
+        assert target in ORDER, f"{file}:{line} imports {name} from selfsup itself; import it from the module it lives in"
+        assert ORDER.index(target) <= ORDER.index(own), f"{file}:{line}: {own} comes before {target} and may not import it"
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_files_stay_small(file: Path) -> None:
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    assert lines <= 400, f"{file} has {lines} lines: split it by noun"
+
+
+def test_no_name_that_excludes_nothing() -> None:
+    vague = [file for file in SOURCE.rglob("*") if file.stem in VAGUE]
+    assert not vague, f"{vague}: name what it holds"
+
+
+def test_training_never_names_a_task() -> None:
+    """The loop knows the four places of a task; a name in it would mean that a task's line has no home in the task."""
+    names = {*TASKS, *(place.partition(":")[2] for place in TASKS.values())}
+    for file in (SOURCE / "train").rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        used |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        used |= {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        assert not used & names, f"{file} names {used & names}"
+        assert not any(layer_of(name) == "tasks" for _, name in imported(file)), f"{file} imports from tasks"
+
+
+def test_modules_are_not_named_like_public_functions() -> None:
+    """With lazy imports a module `embed.py` would replace the function `selfsup.embed`."""
+    import selfsup
+
+    modules = {file.stem for file in SOURCE.iterdir()}
+    assert not modules & {name for name in dir(selfsup) if name != "__version__"}
+
+
+def test_every_task_of_the_table_is_one_file() -> None:
+    for name, place in TASKS.items():
+        module, _, attribute = place.partition(":")
+        file = SOURCE.parent.joinpath(*module.split(".")).with_suffix(".py")
+        classes = {node.name for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)}
+        assert file.parent == SOURCE / "tasks", f"task {name} lives in {file}"
+        assert attribute in classes, f"{file} has no {attribute}"

@@ -1,0 +1,309 @@
+"""Training: exact resume, ranks and accumulation equal to one process, budgets, schedules, failures that are injected."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+
+from selfsup.backbones import build
+from selfsup.options import task_options
+from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.pretraining import pretrain
+from selfsup.run import Run
+from selfsup.tasks import TASKS, find_task
+from selfsup.train import Interrupted, TrainingFailed
+from selfsup.train.budget import seconds_of, seconds_per_step
+from selfsup.train.checkpoint import newest_checkpoint
+from selfsup.train.distributed import World
+from selfsup.train.optimizer import LARS
+from selfsup.train.precision import Kernels
+from selfsup.train.schedule import constant, cool_down_start, cosine
+from selfsup.train.seeding import seed_of
+from selfsup.train.step import Step
+from selfsup.train.watch import Watch, embedding_rank, embedding_spread
+
+HERE = Path(__file__).parent
+
+
+def digits(count: int = 120) -> np.ndarray[Any, Any]:
+    return load_digits().images[:count] / 16.0
+
+
+def settle(folder: Path, task: str, steps: int, how: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, str(HERE / "pretrain_digits.py"), str(folder), task, str(steps), how], stderr=subprocess.PIPE)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "backbone.safetensors").read_bytes()
+
+
+def steps_in(folder: Path) -> int:
+    newest = newest_checkpoint(folder / "checkpoints")
+    return int(newest.name) if newest else 0
+
+
+# Resume ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_killed_at_random_steps_it_ends_in_the_same_weights(tmp_path: Path) -> None:
+    """kill -9 at three random steps; the resumed run measures nothing (it would raise) and ends in the weights of a straight run."""
+    straight = settle(tmp_path / "straight", "simclr", 24, "new")
+    _, errors = straight.communicate(timeout=120)
+    assert straight.returncode == 0, errors.decode()
+    chance, folder = random.Random(7), tmp_path / "killed"
+    for number, target in enumerate(sorted(chance.sample(range(2, 22), 3))):
+        process = settle(folder, "simclr", 24, "resume" if number else "new")
+        deadline = time.monotonic() + 90
+        while steps_in(folder) < target and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        assert steps_in(folder) >= target
+    last = settle(folder, "simclr", 24, "resume")
+    _, errors = last.communicate(timeout=120)
+    assert last.returncode == 0, errors.decode()
+    assert weights(folder) == weights(tmp_path / "straight")
+    entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = [entry["step"] for entry in entries if "loss" in entry]
+    assert steps == sorted(set(steps)), "no step is logged twice"
+
+
+def test_ctrl_c_and_sigterm_save_and_the_rest_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = pretrain(digits(), task="rotation", size=16, steps=12, batch_size=32, out=tmp_path / "straight", precision="fp32")
+    sent = []
+
+    def interrupting(folder: Path) -> Any:
+        original = signal.raise_signal
+
+        def after(self: Any, number: int, *rest: Any, **named: Any) -> None:
+            if number in (3, 7) and number not in sent:
+                sent.append(number)
+                original(signal.SIGTERM if number == 3 else signal.SIGINT)
+            return kept(self, number, *rest, **named)
+
+        return after
+
+    from selfsup.train import loop
+
+    kept = loop._Progress.after
+    monkeypatch.setattr(loop._Progress, "after", interrupting(tmp_path))
+    arguments: dict[str, Any] = {"task": "rotation", "size": 16, "steps": 12, "batch_size": 32, "out": tmp_path / "stopped", "precision": "fp32"}
+    with pytest.raises(Interrupted, match="step 4 of 12.*--resume"):
+        pretrain(digits(), **arguments)
+    with pytest.raises(Interrupted, match="step 8 of 12"):
+        pretrain(digits(), **arguments, resume=True)
+    resumed = pretrain(digits(), **arguments, resume=True)
+    assert weights(resumed.folder) == weights(straight.folder)
+
+
+def test_only_two_checkpoints_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfsup.train.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    run = pretrain(digits(), task="rotation", size=16, steps=5, batch_size=32, out=tmp_path / "run")
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["4", "5", "newest"]
+
+
+def test_a_run_is_never_overwritten_and_resume_asks_for_the_same(tmp_path: Path) -> None:
+    pretrain(digits(), task="rotation", size=16, steps=2, batch_size=32, out=tmp_path / "run")
+    with pytest.raises(ValueError, match="never overwritten"):
+        pretrain(digits(), task="rotation", size=16, steps=2, out=tmp_path / "run")
+    with pytest.raises(ValueError, match="started with --task rotation"):
+        pretrain(digits(), task="simclr", out=tmp_path / "run", resume=True)
+    with pytest.raises(ValueError, match="not those"):
+        pretrain(digits(80), task="rotation", out=tmp_path / "run", resume=True)
+
+
+# One process, several ranks, several micro-batches --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "gradient", "curve"), [("float32", 1e-4, 1e-3), ("float64", 1e-9, 1e-6)])
+def test_two_ranks_give_the_gradients_of_one_process(tmp_path: Path, dtype: str, gradient: float, curve: float) -> None:
+    script = [str(HERE / "rank_gradients.py"), str(tmp_path), dtype]
+    subprocess.run([sys.executable, *script], check=True, timeout=120)
+    torchrun = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "--standalone"]
+    subprocess.run([*torchrun, *script], check=True, timeout=180)
+    for name in TASKS:
+        one, two = (torch.load(tmp_path / f"{name}-{size}.pt", weights_only=True) for size in (1, 2))
+        largest = max(float(part.norm()) for part in one["gradients"].values())
+        for part, expected in one["gradients"].items():
+            difference = float((two["gradients"][part] - expected).norm())
+            # biases that BatchNorm takes away again have no gradient but rounding: judged against the largest
+            assert difference <= gradient * max(float(expected.norm()), 1e-3 * largest), (name, part)
+        assert two["curve"] == pytest.approx(one["curve"], rel=curve), name
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_accumulation_gives_the_gradients_of_the_whole_batch(name: str) -> None:
+    """4 x 16 against 1 x 64, without BatchNorm, whose statistics are those of a micro-batch by definition."""
+    kind = find_task(name)
+    torch.manual_seed(0)
+    task = kind(build("compact_vit", size=16), **task_options(kind, {})).double()
+    for module in task.modules():
+        for child, layer in module.named_children():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                setattr(module, child, nn.Identity())
+    image = torch.randint(256, (64, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    views = task.views({"image": image, "aspect": torch.ones(64)}, torch.Generator().manual_seed(2))
+    views = {part: view.double() if view.is_floating_point() else view for part, view in views.items()}
+    step = Step(task, task, Kernels(), World(), torch.device("cpu"))
+    terms, _ = step.gradients([views])
+    whole = {part: parameter.grad.clone() for part, parameter in task.named_parameters() if parameter.grad is not None}
+    task.zero_grad()
+    micro = [{part: view[start : start + 16] for part, view in views.items()} for start in range(0, 64, 16)]
+    accumulated, _ = step.gradients(micro)
+    assert {name: float(term) for name, term in accumulated.items()} == pytest.approx({name: float(term) for name, term in terms.items()}, rel=1e-9)
+    for part, parameter in task.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, whole[part], rtol=1e-7, atol=1e-10, msg=part)
+
+
+# What follows from the budget -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1h30m", 5400), ("1.5m", 90)])
+def test_budgets_in_words(words: str, seconds: float) -> None:
+    assert seconds_of(words) == seconds
+
+
+@pytest.mark.parametrize("words", ["", "10", "ten minutes", "m10", "0s", "5x"])
+def test_budgets_that_are_no_time(words: str) -> None:
+    with pytest.raises(ValueError, match="10m"):
+        seconds_of(words)
+
+
+def test_seconds_per_step_is_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("selfsup.train.budget.time.perf_counter", lambda: clock[0])
+    durations = iter([9.0, 1.0, 5.0, 1.2, 0.9, 1.1])
+
+    def step(_: int) -> None:
+        clock[0] += next(durations)
+
+    assert seconds_per_step(step, most=18.1) == pytest.approx(1.1)
+
+
+def test_a_time_budget_is_kept(tmp_path: Path) -> None:
+    began = time.monotonic()
+    run = pretrain(digits(), task="rotation", size=16, budget="3s", batch_size=32, out=tmp_path / "run")
+    assert run.steps > 5
+    assert 1.5 < time.monotonic() - began < 9
+    assert run.choices["seconds_per_step"] * run.steps == pytest.approx(3, rel=0.5)
+
+
+def test_cosine_and_constant() -> None:
+    assert cosine(0, 100) == pytest.approx(0.2)
+    assert cosine(5, 100) == pytest.approx(1.0)
+    assert cosine(52, 100) == pytest.approx(0.5 * (1 + math.cos(math.pi * 47 / 95)))
+    assert cosine(99, 100) < 0.001
+    rates = [constant(step, 1000) for step in range(1000)]
+    assert rates[:50] == pytest.approx([(step + 1) / 50 for step in range(50)])
+    assert set(rates[50:800]) == {1.0}
+    assert all(later < earlier for earlier, later in zip(rates[799:], rates[800:], strict=False))
+    assert 0 < rates[-1] < 0.01
+    assert cool_down_start(1000) == 800
+
+
+def test_seeds_differ_for_near_places() -> None:
+    seeds = {seed_of(a, b, c, d) for a in range(4) for b in range(50) for c in range(3) for d in range(3)}
+    assert len(seeds) == 4 * 50 * 3 * 3
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_lars_by_hand() -> None:
+    parameter, bias = nn.Parameter(torch.tensor([[3.0, 4.0]])), nn.Parameter(torch.tensor([1.0]))
+    parameter.grad, bias.grad = torch.tensor([[0.0, 2.0]]), torch.tensor([0.5])
+    LARS([{"params": [parameter, bias]}], 0.1, weight_decay=0.01, trust=0.02).step()
+    update = torch.tensor([[0.03, 2.04]])
+    torch.testing.assert_close(parameter.detach(), torch.tensor([[3.0, 4.0]]) - 0.1 * 0.02 * 5.0 / update.norm() * update)
+    torch.testing.assert_close(bias.detach(), torch.tensor([1.0 - 0.1 * 0.5]))
+
+
+# What goes wrong ------------------------------------------------------------------------------------------------------------------
+
+
+class Broken(Pretext):
+    """Turns NaN at the step asked for, or draws all embeddings together, which collapses."""
+
+    couples_rows = True
+
+    def __init__(self, backbone: Any, *, at: int = 3, collapse: bool = False) -> None:
+        super().__init__(backbone)
+        self.at, self.collapse, self.seen = at, collapse, 0
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Views:
+        return {"a": self.augment(batch, rng), "b": self.augment(batch, rng)}
+
+    def forward(self, views: Views) -> Output:
+        return {side: self.backbone.embed(view) for side, view in views.items()}
+
+    def loss(self, output: Output) -> dict[str, Tensor]:
+        if self.collapse:
+            return {"agreement": F.normalize(output["a"]).var(0).sum()}
+        broken = torch.nan if self.progress >= self.at / 8 else 1.0
+        return {"agreement": (output["a"] - output["b"]).square().mean() * broken}
+
+
+OWN = """
+from test_training import Broken
+"""
+
+
+def own(tmp_path: Path) -> str:
+    sys.path.insert(0, str(HERE))
+    (tmp_path / "own.py").write_text(OWN)
+    return f"{tmp_path / 'own.py'}:Broken"
+
+
+def test_nan_stops_with_the_step_and_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfsup.train.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    with pytest.raises(TrainingFailed, match=r"step 4.*nan.*step 3 is kept.*--learning-rate"):
+        pretrain(digits(), task=own(tmp_path), size=16, steps=8, batch_size=32, out=tmp_path / "run", options={"at": 3})
+    state = torch.load(tmp_path / "run" / "checkpoints" / "3" / "training.pt", weights_only=True)
+    assert all(torch.isfinite(part).all() for part in state["task"].values())
+
+
+def test_a_collapse_is_said_in_words(tmp_path: Path) -> None:
+    run = pretrain(
+        digits(), task=own(tmp_path), size=16, steps=60, batch_size=32, out=tmp_path / "run", options={"collapse": True}, learning_rate=0.01
+    )
+    warnings = [entry["warning"] for entry in map(json.loads, run.metrics_file.read_text().splitlines()) if "warning" in entry]
+    assert any("collapsed" in words for words in warnings)
+
+
+def test_a_flat_loss_is_said_in_words_once() -> None:
+    watch = Watch()
+    said = [watch.warnings(progress=step / 20, loss=4.16, rank=50, spread=0.5) for step in range(20)]
+    assert [len(words) for words in said].count(1) == 1
+    assert "has not fallen" in next(words[0] for words in said if words)
+    falling = Watch()
+    assert not any(falling.warnings(progress=step / 20, loss=4.16 - 0.1 * step, rank=50, spread=0.5) for step in range(20))
+
+
+def test_rank_and_spread_by_hand() -> None:
+    """Four points at the corners of a square: two equal singular values. Points along one line: one."""
+    square = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    assert embedding_rank(square) == pytest.approx(2.0, abs=1e-4)
+    assert embedding_rank(square * torch.tensor([1.0, 0.0])) == pytest.approx(1.0, abs=1e-4)
+    assert embedding_spread(torch.ones(5, 3)) == pytest.approx(0.0)
+    assert embedding_spread(torch.randn(4000, 64, generator=torch.Generator().manual_seed(0))) == pytest.approx(1.0, abs=0.02)
+
+
+def test_unknown_run_formats_are_refused(tmp_path: Path) -> None:
+    run = pretrain(digits(), task="rotation", size=16, steps=2, batch_size=32, out=tmp_path / "run")
+    replace(run, format=99).save()
+    with pytest.raises(ValueError, match="format 99"):
+        Run.open(run.folder)
