@@ -87,7 +87,7 @@ def ours(case: Case) -> Iterator[int]:
     from selfsup.tasks import find_task
     from selfsup.train.calibration import choose_kernels
     from selfsup.train.distributed import World
-    from selfsup.train.loop import _one_step
+    from selfsup.train.loop import one_step
     from selfsup.train.optimizer import make_optimizer
     from selfsup.train.precision import Kernels
     from selfsup.train.step import Step
@@ -99,7 +99,7 @@ def ours(case: Case) -> Iterator[int]:
     else:
         backbone = build("resnet18", size=case.size, stem=case.network.split("-")[1])
     kind = find_task(case.task)
-    given = {"decoder_width": DECODER["width"], "decoder_depth": DECODER["depth"], "decoder_heads": DECODER["heads"]} if case.task == "mae" else {}
+    given = {f"decoder_{part}": value for part, value in DECODER.items()} if case.task == "mae" else {}
     task = kind(backbone, **task_options(kind, given))
     if case.network != "vit":
         task = task.to(memory_format=torch.channels_last)
@@ -114,7 +114,7 @@ def ours(case: Case) -> Iterator[int]:
     forward = torch.compile(task) if os.environ.get("COMPILE") else task
     step, number = Step(task, forward, Kernels(**choices["kernels"]), World(), torch.device("cpu")), 0
     while True:
-        _one_step(step, optimizer, batches, run, number)
+        one_step(step, optimizer, batches, run, number)
         number += 1
         yield case.batch
 
@@ -188,10 +188,8 @@ def transformers_mae(case: Case, tuned: bool) -> Iterator[int]:
 
 def work(case: Case, row: str, seconds: float) -> float:
     """Pictures a second, after three steps of warm-up."""
-    if row == "ours":
-        steps = ours(case)
-    else:
-        steps = (lightly_simclr if case.task == "simclr" else transformers_mae)(case, row == "peer-tuned")
+    peer = lightly_simclr if case.task == "simclr" else transformers_mae
+    steps = ours(case) if row == "ours" else peer(case, row == "peer-tuned")
     for _ in range(3):
         next(steps)
     count, began = 0, time.perf_counter()

@@ -1,4 +1,4 @@
-"""Run by tests, alone or under torchrun: first-step gradients and a short fp64 loss curve of every task, from views drawn once and split by row."""
+"""Run by tests, alone or under torchrun: first-step gradients and a short loss curve of every task, from views split by row."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def write_run(folder: Path, task: str, data: Path, *, seed: int = 0, pictures: i
     values: dict[str, Any] = {
         "data": str(data), "task": task, "options": {"temperature": 0.2, "width": 128}, "backbone": "compact", "size": 28, "channels": 1,
         "store_side": 56, "batch_size": 256, "steps": 900, "budget": "90s", "seed": seed, "learning_rate": 0.002, "weight_decay": 0.05,
-        "pictures": 5000, "held_out": 1000, "created": "2025-11-22T10:00:00", "fingerprint": "3f9a",
+        "pictures": 4000, "held_out": 1000, "created": "2025-11-22T10:00:00", "fingerprint": "3f9a",
         "choices": {"precision": "bf16", "attention": "plain", "threads": 2, "backbone reason": "small pictures, short budget"},
         "versions": {"torch": "2.14.1", "selfsup": "0.1.0"}, "skipped": {},
     }  # fmt: skip

@@ -44,6 +44,11 @@ def test_sixteen_bits_keep_their_levels(tmp_path: Path, ending: str) -> None:
     assert len(np.unique(decoded)) == 256
 
 
+def test_sixteen_bits_with_transparency(tmp_path: Path) -> None:
+    Image.fromarray((GREY * 200).astype(np.uint16)).save(tmp_path / "a.png", transparency=7)
+    assert decode(tmp_path / "a.png", side=8).pixels.shape == (8, 8, 1)
+
+
 def test_floats_and_even_grey(tmp_path: Path) -> None:
     values = np.linspace(-3.0, 5.0, 100, dtype=np.float32).reshape(10, 10)
     values[0, 0] = np.nan
@@ -106,6 +111,10 @@ def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
     assert np.array_equal(whole.pixels, np.asarray(upright))
     assert whole.shape == reduced.shape == (upright.height, upright.width)
     assert probe(path) == (whole.shape, False)
+    turned = decode(save(tmp_path / "a.png", scene(), exif=exif))
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.array_equal(turned.pixels, np.asarray(ImageOps.exif_transpose(image)))
+    assert turned.shape == turned.pixels.shape[:2]
     expected = upright.resize((32, 32), Image.Resampling.BICUBIC)
     assert difference(reduced.pixels, np.asarray(expected)) < 2
 

@@ -22,7 +22,8 @@ from selfsup.tasks.simclr import contrast
 from selfsup.views import quarter_turns
 
 DRAWS = {
-    torch.rand, torch.randn, torch.randint, torch.randperm, torch.bernoulli, torch.multinomial, torch.normal, Tensor.uniform_, Tensor.normal_,
+    torch.rand, torch.randn, torch.randint, torch.randperm, torch.bernoulli, torch.multinomial, torch.normal,
+    Tensor.uniform_, Tensor.normal_,
     Tensor.random_, Tensor.exponential_, Tensor.bernoulli_, F.dropout, torch.rand_like, torch.randn_like, torch.randint_like,
 }  # fmt: skip
 FACTORIES = {torch.rand, torch.randn, torch.randint, torch.randperm}
@@ -75,7 +76,7 @@ def test_views_follow_the_generator_alone_and_leave_the_batch_untouched(task: Pr
     assert all(torch.equal(given[name], before[name]) for name in given)
     assert all(len(rows) == 6 for rows in one.values())
     pictures = [view for view in one.values() if view.is_floating_point()]
-    assert all(0 <= view.min() and view.max() <= 1 for view in pictures)
+    assert all(view.min() >= 0 and view.max() <= 1 for view in pictures)
 
 
 def test_forward_and_loss_draw_nothing(task: Pretext) -> None:
@@ -122,7 +123,8 @@ def test_state_goes_round(task: Pretext) -> None:
             parameter.add_(0.01)
     other.load_state_dict(task.state_dict())
     views = task.views(batch(), rng())
-    task.eval(), other.eval()
+    task.eval()
+    other.eval()
     one, two = task(views), other(views)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
@@ -165,7 +167,8 @@ def test_generative_tasks_show_pictures(task: Pretext) -> None:
     assert bool(made) == (task.kind == "generative")
     for picture in made.values():
         assert picture.shape == (6, 3, 16, 16)
-        assert 0 <= picture.min() and picture.max() <= 1
+        assert picture.min() >= 0
+        assert picture.max() <= 1
 
 
 # SimCLR ---------------------------------------------------------------------------------------------------------------------------
@@ -239,7 +242,8 @@ def test_masked_loss_equals_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.ViTMAEConfig(
         image_size=16, patch_size=4, hidden_size=12, num_hidden_layers=1, num_attention_heads=2, intermediate_size=12,
-        decoder_hidden_size=12, decoder_num_hidden_layers=1, decoder_num_attention_heads=2, decoder_intermediate_size=12, norm_pix_loss=True,
+        decoder_hidden_size=12, decoder_num_hidden_layers=1, decoder_num_attention_heads=2, decoder_intermediate_size=12,
+        norm_pix_loss=True,
     )  # fmt: skip
     image = torch.rand(3, 3, 16, 16, generator=rng())
     peer = transformers.ViTMAEForPreTraining(config)(image, noise=torch.rand(3, 16, generator=rng(4)))

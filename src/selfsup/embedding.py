@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,9 @@ class Embeddings:
         return np.asarray(column.flatten()).reshape(-1, self.width)
 
 
-def embed(run: Run | str | Path, data: Any = None, *, out: str | Path | None = None, layer: str | None = None, kind: str = "auto") -> Embeddings:
+def embed(
+    run: Run | str | Path, data: Any = None, *, out: str | Path | None = None, layer: str | None = None, kind: str = "auto"
+) -> Embeddings:
     """Embed every picture of `data` (or of what the run was pretrained on) with the run's backbone into a Parquet file.
 
     Columns: `id`, `path`, `part` (train or test in this run, empty for pictures it does not know), `embedding`, and the columns of
@@ -95,12 +97,14 @@ def layer_embeddings(
 
 
 @torch.no_grad()
-def pooled(backbone: Backbone, store: Store, rows: Tensor, layers: Sequence[str]) -> Iterator[tuple[Tensor, dict[str, Float[Tensor, "b D"]]]]:
+def pooled(
+    backbone: Backbone, store: Store, rows: Tensor, layers: Sequence[str]
+) -> Iterator[tuple[Tensor, dict[str, Float[Tensor, "b D"]]]]:
     """Batches of rows with their pooled features, `b` at a time. The backbone is used in evaluation mode and in fp32."""
     training = backbone.training
     backbone.eval()
     place = next(backbone.parameters()).device
-    for some in rows.split(ROWS):
+    for some in torch.split(rows, ROWS):
         images = plain(store.batch(some)["image"].to(place), backbone.size)
         maps = backbone.features(images)
         yield some, {layer: _pool(maps, layer).float().cpu() for layer in layers}
@@ -113,7 +117,7 @@ def _pool(maps: dict[str, Tensor], layer: str) -> Tensor:
     return grid.mean(2) if pool == "mean" else grid.amax(2)
 
 
-def _write(file: Path, backbone: Backbone, store: Store, layer: str, parts: dict[str, str], columns: dict[str, list[Any]]) -> int:
+def _write(file: Path, backbone: Backbone, store: Store, layer: str, parts: Mapping[str, str], columns: Mapping[str, Sequence[Any]]) -> int:
     """Write batch by batch to a draft that replaces `file` when it is whole; returns the embeddings' width."""
     draft = file.with_name(f".{file.name}.draft")
     writer, width = None, 0
@@ -122,12 +126,13 @@ def _write(file: Path, backbone: Backbone, store: Store, layer: str, parts: dict
         vectors = features[layer].numpy()
         width = vectors.shape[1]
         ids = [store.ids[row] for row in rows.tolist()]
+        known = {"id", "path", "part", "embedding"}
         content = {
             "id": ids,
             "path": [store.paths[row] for row in rows.tolist()],
             "part": [parts.get(name, "") for name in ids],
             "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width),
-        } | {name: [values[positions[i]] for i in ids] for name, values in columns.items() if name not in ("id", "path", "part", "embedding")}
+        } | {name: [values[positions[i]] for i in ids] for name, values in columns.items() if name not in known}
         table = pa.table(content)
         writer = writer or pq.ParquetWriter(draft, table.schema.with_metadata({"layer": layer}))
         writer.write_table(table.cast(writer.schema))

@@ -20,9 +20,9 @@ from selfsup.train.distributed import device
 from selfsup.train.precision import Kernels
 from selfsup.views import Augment, plain
 
-FEWEST_STEPS, MOST_STEPS, EPOCHS = 200, 2000, 20
-"""As many steps as twenty passes over the labels take, within these bounds. On MNIST with 10 labels a class, 200 steps of 64 views were
-as good as 400 (the labels are learned by heart by then)."""
+FEWEST_STEPS, MOST_STEPS, EPOCHS = 150, 1500, 20
+"""As many steps as twenty passes over the labels take, within these bounds. On MNIST with 10 labels a class, 100 steps of 32 views told
+89.8 %, 200 steps 90.4 % (two draws of labels)."""
 
 WARM_UP = 0.1
 """Share of the steps over which the rate rises."""
@@ -41,7 +41,7 @@ class Recipe:
     augment: Augment
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    batch_size: int = 64
+    batch_size: int = 32
     steps: int | None = None
     balanced: bool = False
     kernels: Kernels = field(default=Kernels(), compare=False)

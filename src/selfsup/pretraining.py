@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from selfsup.backbones import Backbone, build, choose, load_weights, save_backbone
+from selfsup.backbones import Backbone, build, build_from, choose, load_weights, read_settings, save_backbone, save_settings
 from selfsup.data import Batches, Corpus, prepare
 from selfsup.options import check_choice, task_options
 from selfsup.pretext import Pretext
@@ -165,6 +165,7 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
     run = _with_steps(run, wishes, allowed, module, batches, ranks)
     if ranks.leads:
         run.save()
+        save_settings(module.backbone, run.folder)
         corpus.split.save(run.split_file)
         save_views(run, module, corpus)
         _tell(run)
@@ -189,7 +190,8 @@ def _interrupted(wishes: _Wishes) -> Run:
     run = Run.open(wishes.out)
     for name in ("task", "views"):
         if getattr(run, name) != getattr(wishes, name):
-            raise ValueError(f"{run.folder} was started with --{name} {getattr(run, name)}; got {getattr(wishes, name)}. Give the same to resume.")
+            then, now = getattr(run, name), getattr(wishes, name)
+            raise ValueError(f"{run.folder} was started with --{name} {then}; got {now}. Give the same to resume.")
     return run
 
 
@@ -202,8 +204,7 @@ def _again(run: Run, corpus: Corpus, wishes: _Wishes) -> tuple[Run, Pretext, Bat
         )
     torch.set_num_threads(run.choices["threads"])
     torch.manual_seed(run.seed)
-    mean, std = corpus.statistics()
-    net = build(run.backbone, size=run.size, channels=run.channels, mean=mean, std=std)
+    net = build_from(read_settings(run.folder))
     module = _task(wishes, net, task_options(find_task(run.task), run.options))
     return run, module, Batches(corpus.store, corpus.rows, batch_size=run.batch_size, seed=run.seed)
 
@@ -216,8 +217,8 @@ def _task(wishes: _Wishes, net: Backbone, options: dict[str, Any]) -> Pretext:
         if not callable(function):
             raise ValueError(f"--views {wishes.views} is {type(function).__name__}; expected a function of (image, rng).")
         module.own_views = function
-    channels_last = torch.channels_last if net.patch is None else torch.preserve_format
-    return module.to(device(), memory_format=channels_last)
+    module.to(device())
+    return module.to(memory_format=torch.channels_last) if net.patch is None else module  # the layout convolutions are fastest in
 
 
 def _backbone(wishes: _Wishes, corpus: Corpus, allowed: float | None, *, needs_patches: bool) -> tuple[str, str]:
@@ -232,12 +233,14 @@ def _batch_size(wishes: _Wishes, ranks: World, pictures: int) -> int:
     parts = wishes.accumulate * ranks.size
     smallest = 2 * parts if find_task(wishes.task).couples_rows else parts
     if pictures < max(2, smallest):
-        raise ValueError(f"there are {pictures} pictures to pretrain on; expected at least {max(2, smallest)}. Add pictures or hold out fewer.")
+        raise ValueError(f"there are {pictures} pictures to train on; expected at least {max(2, smallest)}. Add some or hold out fewer.")
     wanted = wishes.batch_size or min(DEFAULT_BATCH, pictures // parts * parts)
     if wanted > pictures:
-        raise ValueError(f"batch size {wanted} is more than the {pictures} pictures there are; give --batch-size {pictures // parts * parts} or less.")
+        raise ValueError(f"batch size {wanted} is more than {pictures} pictures; give --batch-size {pictures // parts * parts} or less.")
     if wanted % parts:
-        raise ValueError(f"batch size {wanted} cannot be split over {ranks.size} ranks x {wishes.accumulate} micro-batches; give a multiple of {parts}.")
+        raise ValueError(
+            f"batch size {wanted} cannot be split over {ranks.size} ranks x {wishes.accumulate} micro-batches; give a multiple of {parts}."
+        )
     return wanted
 
 
@@ -250,8 +253,6 @@ def _folder(wishes: _Wishes, ranks: World) -> Path:
 
 def _tell(run: Run) -> None:
     """What is going to happen, before it does."""
-    import sys
-
     kernels = run.choices["kernels"]
     per_step = run.choices.get("seconds_per_step")
     duration = f", about {clock(run.steps * per_step)}" if per_step else ""

@@ -63,7 +63,9 @@ class Run:
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ValueError(f"{file} is not a run file of selfsup ({error!r}). Restore it from a copy, or pretrain again.") from error
         if number != FORMAT:
-            raise ValueError(f"{file} has format {number!r}; this release reads format {FORMAT}. Use the release that wrote it, or pretrain again.")
+            raise ValueError(
+                f"{file} has format {number!r}; this release reads format {FORMAT}. Use the release that wrote it, or pretrain again."
+            )
         known = {item.name for item in dataclasses.fields(cls)}
         unknown, missing = sorted(set(content) - known), sorted(_required(cls) - set(content))
         if unknown or missing:

@@ -6,7 +6,7 @@ from selfsup.backbones.attention import fastest_attention, use_attention
 from selfsup.backbones.backbone import Attention, Backbone, Settings, Stem
 from selfsup.backbones.choice import Choice, choose
 from selfsup.backbones.names import BACKBONES, Known, available, build, build_from
-from selfsup.backbones.weights import load_backbone, load_weights, read_settings, save_backbone
+from selfsup.backbones.weights import load_backbone, load_weights, read_settings, save_backbone, save_settings
 
 __all__ = [
     "BACKBONES",
@@ -25,5 +25,6 @@ __all__ = [
     "load_weights",
     "read_settings",
     "save_backbone",
+    "save_settings",
     "use_attention",
 ]

@@ -38,7 +38,7 @@ def use_matmul_convolutions(module: nn.Module, wanted: bool) -> None:
         if type(layer) is nn.Conv2d and wanted and _fits(layer):
             layer.__class__ = MatmulConv2d
         elif type(layer) is MatmulConv2d and not wanted:
-            layer.__class__ = nn.Conv2d
+            layer.__class__ = nn.Conv2d  # type: ignore[assignment]
 
 
 def _fits(layer: nn.Conv2d) -> bool:
@@ -83,7 +83,7 @@ def convolve(
     image: Float[Tensor, "B C H W"], weight: Float[Tensor, "O C k k"], stride: int, padding: int, wholly: bool
 ) -> Float[Tensor, "B O h w"]:
     """The convolution of `image` by `weight`; its weight gradient, and if `wholly` all of it, as matrix products."""
-    result: Tensor = _Convolution.apply(image, weight, stride, padding, wholly)  # type: ignore[no-untyped-call]
+    result: Tensor = _Convolution.apply(image, weight, stride, padding, wholly)
     return result
 
 

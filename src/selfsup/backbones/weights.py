@@ -39,13 +39,19 @@ def save_backbone(backbone: Backbone, folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # A compiled module keeps the real one inside, under a name that must not reach the file.
     state = {key.removeprefix("_orig_mod."): value.detach().cpu().contiguous() for key, value in backbone.state_dict().items()}
+    save_file(state, folder / "backbone.safetensors.new")
+    (folder / "backbone.safetensors.new").replace(folder / "backbone.safetensors")
+    save_settings(backbone, folder)
+
+
+def save_settings(backbone: Backbone, folder: Path) -> None:
+    """Write `backbone.json` alone: what is needed to build the backbone again, before there are weights worth keeping."""
     content = {
         "format": FORMAT, **asdict(backbone.settings), "layers": backbone.layers, "width": backbone.width, "stride": backbone.stride,
     }  # fmt: skip
-    save_file(state, folder / "backbone.safetensors.new")
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "backbone.json.new").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    for name in ("backbone.safetensors", "backbone.json"):
-        (folder / f"{name}.new").replace(folder / name)
+    (folder / "backbone.json.new").replace(folder / "backbone.json")
 
 
 def load_backbone(folder: str | Path, *, attention: Attention | None = None) -> Backbone:

@@ -52,7 +52,7 @@ def prepare(
     size = size or suggested
     if not leads:
         wait()
-    store = open_store(source, side=suggest_side(source, size), channels=channels, progress=leads)
+    store = open_store(source, side=suggest_side(source, size), channels=channels, progress=leads, least=2)
     if leads:
         wait()
     parts = make_split([item.id for item in source.items], holdout=holdout, split=split, groups=groups, seed=seed, columns=source.columns)

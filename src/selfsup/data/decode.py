@@ -79,7 +79,9 @@ def probe(path: str | Path) -> tuple[tuple[int, int], bool]:
 
             return probe_dicom(file)
         with _open(file) as image:
-            return _upright_shape(image), image.mode in ("L", "LA", "1", "F") or image.mode.startswith("I")
+            # Asked for its EXIF block, a PNG would be decoded to its end in search of one.
+            shape = (image.height, image.width) if image.format == "PNG" and "exif" not in image.info else _upright_shape(image)
+            return shape, image.mode in ("L", "LA", "1", "F") or image.mode.startswith("I")
 
 
 @contextmanager
@@ -124,8 +126,8 @@ def looks_like_picture(path: str) -> bool:
 
 def finish(image: Image.Image, *, side: int | None, channels: int | None, shape: tuple[int, int] | None = None) -> Decoded:
     """Make an opened picture upright, eight-bit, of `channels` channels and, if asked, side x side; `shape` as it was before reducing."""
-    width, height = image.size
-    turn = _UPRIGHT.get(_orientation(image))
+    image.load()  # a PNG may tell its orientation after its pixels
+    turn, shape = _UPRIGHT.get(_orientation(image)), shape or _upright_shape(image)
     image = _eight_bits(image)
     if channels is not None:
         image = image.convert("L" if channels == 1 else "RGB")
@@ -134,7 +136,7 @@ def finish(image: Image.Image, *, side: int | None, channels: int | None, shape:
     if turn is not None:
         image = image.transpose(turn)
     pixels = np.asarray(image)
-    return Decoded(pixels if pixels.ndim == 3 else pixels[:, :, None], shape or (height, width))
+    return Decoded(pixels if pixels.ndim == 3 else pixels[:, :, None], shape)
 
 
 def stretch(image: Image.Image, side: int) -> Image.Image:
@@ -162,8 +164,9 @@ def _open(file: BinaryIO) -> Image.Image:
 
 
 def _decode_opened(image: Image.Image, *, side: int | None, channels: int | None) -> Decoded:
-    shape = _upright_shape(image)
+    shape = None
     if side is not None and image.format in ("JPEG", "MPO"):
+        shape = _upright_shape(image)  # as it was before reducing
         image.draft("L" if channels == 1 else None, (side, side))
     with _LARGE if image.width * image.height > _ONE_AT_A_TIME else nullcontext():
         return finish(image, side=side, channels=channels, shape=shape)
@@ -171,13 +174,12 @@ def _decode_opened(image: Image.Image, *, side: int | None, channels: int | None
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """To mode L or RGB."""
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or ("transparency" in image.info and image.mode in ("1", "L", "P", "RGB")):
         image = image.convert("RGBA")
         opaque = Image.new("RGB", image.size, (255, 255, 255))
         opaque.paste(image, mask=image.getchannel("A"))
         return opaque
     if image.mode in ("L", "RGB"):
-        image.load()
         return image
     if image.mode == "1":
         return image.convert("L")

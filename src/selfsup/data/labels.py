@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,8 +42,8 @@ class Labels:
     @property
     def counts(self) -> dict[str, int]:
         """How many pictures each class has, in the order of `classes`."""
-        given = [value for value in self.values if value is not None]
-        return {name: given.count(name) for name in self.classes}
+        found = Counter(self.values)
+        return {name: found[name] for name in self.classes}
 
     @property
     def targets(self) -> list[int]:

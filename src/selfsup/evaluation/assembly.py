@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -18,6 +19,7 @@ from selfsup.backbones import load_backbone
 from selfsup.data import Source, Store, open_source, open_store
 from selfsup.evaluation import baselines as beside
 from selfsup.evaluation.baselines import Told
+from selfsup.evaluation.copies import near_copies
 from selfsup.evaluation.draws import check_labels_per_class, overlap
 from selfsup.evaluation.intervals import MOST_OVERLAP
 from selfsup.evaluation.predictions import stack
@@ -62,7 +64,7 @@ def evaluate(
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
         if baselines:
             entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights)
-    notes = _notes(entries, problem, protocol=protocol, runs=opened)
+    notes = _notes(entries, problem, protocol=protocol, runs=opened) + _copy_notes(grounds[_key(opened[0])])
     results = _results(entries, problem, source=source, protocol=protocol, notes=notes)
     return _saved(results, opened, out)
 
@@ -215,6 +217,19 @@ def _notes(entries: Sequence[Entry], problem: Problem, *, protocol: Protocol, ru
     elif not any(entry.kind == "baseline" for entry in entries):
         notes.append("No baselines were scored: nothing here says that pretraining was of use.")
     return notes
+
+
+def _copy_notes(ground: Ground) -> list[str]:
+    """A warning where tested pictures have near-copies among those learned from."""
+    tested = ground.problem.test
+    twins = near_copies(ground.store, np.setdiff1d(np.arange(len(ground.store.ids)), tested), tested)
+    if not twins:
+        return []
+    first, twin = next(iter(twins.items()))
+    return [
+        f"{len(twins)} tested pictures are near-copies of pictures learned from, such as {first} of {twin}: scores are too good. Pretrain "
+        "with --groups so that copies stay on one side of the split."
+    ]
 
 
 def _saved(results: Results, runs: Sequence[Run], out: str | Path | None) -> Results:

@@ -44,7 +44,7 @@ PIXEL_SIDE = 32
 COMPONENTS = (32, 64)
 """Principal components tried beside the pixels themselves; the first is what is used where labels are too few to choose."""
 
-RATES = (2e-3, 5e-4)
+RATES = (2e-3, 5e-3)
 """Learning rates tried from scratch, the default first."""
 
 Told = Callable[[str], None]

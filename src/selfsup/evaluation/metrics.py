@@ -37,7 +37,7 @@ def recalls(targets: Int[np.ndarray, "n"], predicted: Int[np.ndarray, "n"], *, c
     """Share of each class that was told right; not a number for a class that does not occur."""
     matrix = confusion(targets, predicted, classes=classes)
     totals = matrix.sum(1)
-    return np.divide(np.diag(matrix), totals, out=np.full(classes, np.nan), where=totals > 0)
+    return np.asarray(np.divide(np.diag(matrix), totals, out=np.full(classes, np.nan), where=totals > 0))
 
 
 def confusion(targets: Int[np.ndarray, "n"], predicted: Int[np.ndarray, "n"], *, classes: int) -> Int[np.ndarray, "K K"]:

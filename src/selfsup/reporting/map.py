@@ -38,10 +38,9 @@ def maps(runs: Sequence[tuple[Run, Vectors]], shades: dict[str, str]) -> Html:
         )
         caption = tag("figcaption", chip(task_title(run.task), shades.get(run.task, "var(--muted)")), tag("small", note))
         figures.append(tag("figure", caption, _scatter(placed, f"Map of the {task_title(run.task)} embedding"), class_="map"))
-    lead = (
-        "Neighbours on the map are neighbours in the embedding; distances between groups and sizes of groups mean little. "
-        "Labels only colour the dots: the network never saw them."
-    )
+    lead = "Neighbours on the map are neighbours in the embedding; distances between groups and sizes of groups mean little."
+    if any(label is not None for _, vectors in runs for label in vectors.labels):
+        lead += " Labels only colour the dots: the network never saw them."
     return section("map", "Map of the embedding", tag("div", *figures, class_="triple"), lead=lead)
 
 

@@ -79,7 +79,7 @@ def _tile(vectors: Vectors, row: int, query: int | None, cosine: float | None, p
     if query is not None and label is not None and vectors.labels[query] is not None:
         same = label == vectors.labels[query]
         mark, kind = ("✓ ", "same") if same else ("✗ ", "other")
-    unknown = "no label" if any(vectors.labels) else "" if cosine is None else f"{cosine:.2f}"
+    unknown = "no label" if any(vectors.labels) else "" if cosine is None else f"{cosine:.3f}"
     caption = f"{mark}{label}" if label is not None else unknown
     hover = name + (f", label {label}" if label is not None else "") + (f", cosine {cosine:.3f}" if cosine is not None else "")
     return tag("div", image, tag("span", caption), class_=kind, title=hover)

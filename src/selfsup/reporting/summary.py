@@ -83,8 +83,8 @@ def _explanation(collected: Collected, results: Results | None, deciding: Compar
         return tag("p", what + " No baseline was scored beside it, so the number alone says little.", class_="under")
     between = f"95 % interval of the difference: {_range(deciding)} points. "
     meaning = {
-        "better": f"Pretraining helped: {deciding.against} is the strongest baseline. ",
-        "worse": f"Pretraining did not help here: {deciding.against} does better. ",
+        "better": f"Pretraining helped; the strongest baseline is {deciding.against}. ",
+        "worse": f"Pretraining did not help here; the strongest baseline, {deciding.against}, does better. ",
     }.get(deciding.verdict, "The interval holds zero: more labelled pictures, seeds or training would be needed to tell. ")
     return tag("p", tag("b", between), meaning, what, class_="under")
 
@@ -164,8 +164,8 @@ def _facts(collected: Collected, results: Results | None) -> Html:
 def _data(runs: list[Run]) -> Html:
     names = list(dict.fromkeys(_data_name(run.data) for run in runs))
     run = runs[0]
-    held = f", {count(run.held_out)} of them held out" if run.held_out else ""
-    pictures = f"{plural(run.pictures, 'picture')}{held}" if run.pictures else ""
+    held = f", {count(run.held_out)} held out" if run.held_out else ""
+    pictures = f"{plural(run.pictures, 'picture')} to pretrain on{held}" if run.pictures else ""
     return _lines([listing(names), pictures, f"seen at {run.size} × {run.size} px, {'grey' if run.channels == 1 else 'colour'}"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from timm.layers import build_sincos2d_pos_embed
+from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
@@ -24,6 +24,7 @@ class MaskedAutoencoder(Pretext):
 
     kind = "generative"
     needs_patches = True
+    position: Tensor
 
     def __init__(
         self,
@@ -63,14 +64,17 @@ class MaskedAutoencoder(Pretext):
             "target": rows_of(patches(views["image"], self.patch), views["hidden"]),
         }
 
-    def decode(self, visible: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
+    def decode(
+        self, visible: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]
+    ) -> Float[Tensor, "B M P"]:
         """Pixels of the hidden patches, from the visible ones put in their places among mask tokens."""
         every = self.mask_token.to(visible.dtype).expand(len(visible), self.side**2, -1)
         every = every.scatter(1, kept[:, :, None].expand_as(visible), visible)
         every = every + self.position.to(visible.dtype)
         for block in self.blocks:
             every = block(every)
-        return self.predict(self.norm(rows_of(every, hidden)))
+        pixels: Tensor = self.predict(self.norm(rows_of(every, hidden)))
+        return pixels
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         target = output["target"]
@@ -87,7 +91,8 @@ class MaskedAutoencoder(Pretext):
         filled = patches(views["image"], self.patch).clone()
         filled.scatter_(1, views["hidden"][:, :, None].expand_as(predicted), predicted)
         rebuilt = unpatched(filled, self.patch, self.backbone.channels).clamp(0, 1)
-        return {"masked": paint(views["image"], views["hidden"], patch=self.patch, value=0.5), "rebuilt": rebuilt, "original": views["image"]}
+        masked = paint(views["image"], views["hidden"], patch=self.patch, value=0.5)
+        return {"masked": masked, "rebuilt": rebuilt, "original": views["image"]}
 
 
 def patches(image: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "B T P"]:

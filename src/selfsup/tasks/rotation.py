@@ -36,11 +36,11 @@ class Rotation(Pretext):
             turns = torch.randint(4, (rows, 1), generator=rng, device=device)
         copies = upright.repeat_interleave(turns.shape[1], dim=0)
         turned = quarter_turns(copies, turns.flatten())
-        return {"image": turned.unflatten(0, turns.shape), "turn": turns}
+        return {"image": turned.reshape(*turns.shape, *turned.shape[1:]), "turn": turns}
 
     def forward(self, views: Views) -> Output:
         logits = self.classifier(self.backbone.embed(views["image"].flatten(0, 1)))
-        return {"logits": logits.unflatten(0, views["turn"].shape), "turn": views["turn"]}
+        return {"logits": logits.reshape(*views["turn"].shape, 4), "turn": views["turn"]}
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         return {"turn": F.cross_entropy(output["logits"].flatten(0, 1), output["turn"].flatten())}

@@ -98,8 +98,14 @@ def gather(rows: Tensor, world: World) -> Tensor:
     """The rows of every rank, rank by rank, with gradients to this rank's own. Every rank has equally many."""
     if world.size == 1:
         return rows
-    gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _Gather.apply(rows)
     return gathered
+
+
+def summed(values: Tensor) -> Tensor:
+    """The sum over ranks, through which gradients flow."""
+    result: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
+    return result
 
 
 class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -118,11 +124,11 @@ class GlobalBatchNorm(nn.modules.batchnorm._BatchNorm):
         count = input.numel() // input.shape[1] * dist.get_world_size()
         wide = input.float() if input.itemsize < 4 else input
         shape = [1, -1] + [1] * (input.ndim - 2)
-        mean = all_reduce(wide.sum(axes)) / count
+        mean = summed(wide.sum(axes)) / count
         centred = wide - mean.view(shape)
-        variance = all_reduce(centred.square().sum(axes)) / count  # a second pass: E[x²] - E[x]² cancels in fp32
+        variance = summed(centred.square().sum(axes)) / count  # a second pass: E[x²] - E[x]² cancels in fp32
         self._follow(mean.detach(), variance.detach(), count)
-        result = centred * torch.rsqrt(variance + self.eps).view(shape)
+        result: Tensor = centred * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
             result = result * self.weight.view(shape) + self.bias.view(shape)
         return result.to(input.dtype)

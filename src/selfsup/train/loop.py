@@ -59,7 +59,7 @@ def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: T
     with _stop_signal() as stop:
         saved, last = time.monotonic(), min(run.steps, until or run.steps)
         for number in range(start, last):
-            progress.after(number, *_one_step(step, optimizer, batches, run, number), task=task)
+            progress.after(number, *one_step(step, optimizer, batches, run, number), task=task)
             stopping = world.any(stop.is_set())
             branch = run.schedule == "constant" and number + 1 == cool_down_start(run.steps)
             if stopping or branch or number + 1 == last or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
@@ -71,7 +71,9 @@ def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: T
                 raise Interrupted(f"stopped at step {number + 1:,} of {run.steps:,}; saved. Go on with --resume --out {run.folder}.")
 
 
-def _one_step(step: Step, optimizer: torch.optim.Optimizer, batches: Batches, run: Run, number: int) -> tuple[dict[str, float], dict[str, float]]:
+def one_step(
+    step: Step, optimizer: torch.optim.Optimizer, batches: Batches, run: Run, number: int
+) -> tuple[dict[str, float], dict[str, float]]:
     """Draw views, add gradients, move the weights. Returns the loss terms, and what else is logged."""
     began = time.perf_counter()
     micro = views_of(step, batches, run, number)
@@ -159,7 +161,8 @@ class _Progress:
         if looked or done % max(1, steps // LOG_ENTRIES) == 0:
             self.log.add(
                 step=done, seconds=round(self.seconds, 3), loss=sum(terms.values()), terms=terms, examples_per_second=round(speed, 1),
-                data_wait=round(self.waited / self.spent, 4), learning_rate=facts["learning_rate"], gradient_norm=facts["gradient_norm"], **seen,
+                data_wait=round(self.waited / self.spent, 4), learning_rate=facts["learning_rate"],
+                gradient_norm=facts["gradient_norm"], **seen,
             )  # fmt: skip
             left = (steps - done) * self.spent / self.steps
             self.log.show(done, terms=terms, speed=speed, left=left, data_wait=self.waited / self.spent, rank=self.rank)

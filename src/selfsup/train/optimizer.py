@@ -15,7 +15,7 @@ DEFAULT_DECAY = {"adamw": 0.05, "lars": 1e-6}
 
 
 class LARS(torch.optim.Optimizer):
-    """Momentum SGD whose step is scaled, layer by layer, to a fixed share of the layer's norm. You, Gitman, Ginsburg 2017, arXiv 1708.03888.
+    """Momentum SGD whose step is scaled, layer by layer, to a share of the layer's norm. You, Gitman, Ginsburg 2017, arXiv 1708.03888.
 
     `trust` is the paper's eta (.001). As in SimCLR and BYOL, one-dimensional parameters (biases, norms) are neither decayed nor scaled.
     """

@@ -79,4 +79,5 @@ def joined(outputs: list[Output]) -> Output:
 
 
 def detached(output: Output) -> Output:
+    """The output without its graph, for `after_step` and the log."""
     return {name: rows.detach() for name, rows in output.items()}

@@ -26,7 +26,7 @@ def embedding_rank(embeddings: Float[Tensor, "N D"]) -> float:
 
 
 def embedding_spread(embeddings: Float[Tensor, "N D"]) -> float:
-    """Standard deviation of the normalised embeddings, averaged over dimensions, times sqrt(D): 1 if they fill the sphere, 0 if equal.
+    """Mean standard deviation of the normalised embeddings' dimensions, times sqrt(D): 1 if they fill the sphere, 0 if equal.
 
     Chen, He, CVPR 2021, arXiv 2011.10566, section 4.1.
     """
@@ -65,7 +65,7 @@ class Watch:
             )
         if progress >= 0.3 and len(self.losses) >= 6 and fmean(self.losses[-3:]) > 0.99 * self.losses[0]:
             found["flat"] = (
-                f"the loss has not fallen: {self.losses[0]:.3f} at the start, {fmean(self.losses[-3:]):.3f} now, {progress:.0%} of the way. "
+                f"the loss has not fallen: {self.losses[0]:.3f} at first, {fmean(self.losses[-3:]):.3f} now, {progress:.0%} of the way in. "
                 "Nothing is being learned. Try another --learning-rate, and look at the views in the report: the task may be impossible."
             )
         fresh = [words for kind, words in found.items() if kind not in self.told]

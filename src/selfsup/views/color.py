@@ -21,7 +21,7 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.8, 0.8, 0.8, 0.2
 
 @dataclass(frozen=True)
 class Jitter:
-    """Colour factors, one a picture: 1 leaves brightness, contrast and saturation as they are, 0 the hue (in turns of the colour circle)."""
+    """Colour factors, one a picture: 1 leaves brightness, contrast and saturation as they are, 0 the hue (in turns of the circle)."""
 
     brightness: Float[Tensor, " B"]
     contrast: Float[Tensor, " B"]
@@ -50,9 +50,7 @@ def draw_jitter(rows: int, *, strength: float, probability: float, grey: float, 
     return Jitter(factor(draws[1], BRIGHTNESS), factor(draws[2], CONTRAST), factor(draws[3], SATURATION), hue, draws[5] < grey)
 
 
-def recolor(
-    image: Float[Tensor, "B C H W"], jitter: Jitter, *, out: Float[Tensor, "B C H W"] | None = None
-) -> Float[Tensor, "B C H W"]:
+def recolor(image: Float[Tensor, "B C H W"], jitter: Jitter, *, out: Float[Tensor, "B C H W"] | None = None) -> Float[Tensor, "B C H W"]:
     """Apply colour factors and clamp to [0, 1]. Pictures of one channel take brightness and contrast.
 
     `out` receives the result (contiguous, and not `image` itself). Raises ValueError for other than 1 or 3 channels.

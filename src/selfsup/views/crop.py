@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import torch
-from jaxtyping import Float, Int, Num, Shaped
+from jaxtyping import Bool, Float, Int, Num, Shaped
 from torch import Tensor
 from torch.nn import functional
 
 from selfsup.views.blur import blur
-from selfsup.views.resample import Finish, resample
+from selfsup.views.resample import Finish, parts, resample
 
 ATTEMPTS = 10  # boxes drawn before falling back to a centred one, as torchvision's RandomResizedCrop does
 
@@ -58,10 +59,15 @@ def whole_boxes(image: Shaped[Tensor, "B C H W"]) -> Float[Tensor, "B 4"]:
     return corners.expand(len(image), 4)
 
 
-def flip_boxes(boxes: Float[Tensor, "B 4"], *, across: Shaped[Tensor, " B"], down: Shaped[Tensor, " B"]) -> Float[Tensor, "B 4"]:
+def flip_boxes(boxes: Float[Tensor, "B 4"], *, across: Bool[Tensor, " B"], down: Bool[Tensor, " B"]) -> Float[Tensor, "B 4"]:
     """Mirror views left to right where `across` is true and top to bottom where `down` is: a mirrored box has its ends exchanged."""
     left, top, right, bottom = boxes.unbind(dim=1)
-    ends = torch.where(across, right, left), torch.where(down, bottom, top), torch.where(across, left, right), torch.where(down, top, bottom)
+    ends = (
+        torch.where(across, right, left),
+        torch.where(down, bottom, top),
+        torch.where(across, left, right),
+        torch.where(down, top, bottom),
+    )
     return torch.stack(ends, dim=1)
 
 
@@ -84,12 +90,14 @@ def crop(
     """
     if turn is None:
         return resample(image, boxes, size=size, sigma=sigma, finish=finish)
-    view = _turned(image, boxes, turn, size)
-    view = view if sigma is None else blur(view, sigma)
-    if finish is None:
-        return view
-    out = torch.empty_like(view)
-    finish(view, slice(0, len(view)), out)
+    out = torch.empty(len(image), image.shape[1], size, size, device=image.device)
+    for part in parts(image, size):
+        view = _turned(image[part], boxes[part], turn[part], size)
+        view = view if sigma is None else blur(view, sigma[part])
+        if finish is None:
+            out[part] = view
+        else:
+            finish(view, part, out[part])
     return out
 
 
@@ -118,17 +126,23 @@ def _turned(image: Tensor, boxes: Tensor, turn: Tensor, size: int) -> Tensor:
     """Crop, flip and turn as one affine sampling grid."""
     height, width = image.shape[2:]
     left, top, right, bottom = boxes.unbind(dim=1)
-    angle = torch.deg2rad(turn)
-    cosine, sine = torch.cos(angle), torch.sin(angle)
+    cosine, sine = torch.cos(torch.deg2rad(turn)), torch.sin(torch.deg2rad(turn))
     across, down = (right - left) / width, (bottom - top) / height
     upper = torch.stack([across * cosine, -across * sine, (left + right) / width - 1], dim=1)
     lower = torch.stack([down * sine, down * cosine, (top + bottom) / height - 1], dim=1)
-    # A grid finer than the view, averaged, is the antialias filter; its fineness follows from the shapes, not from the boxes drawn.
-    fine = max(1, math.ceil(max(height, width) / size))
-    shape = [len(image), 1, size * fine, size * fine]
-    grid = functional.affine_grid(torch.stack([upper, lower], dim=1), shape, align_corners=False)
-    view = functional.grid_sample(_unit(image), grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    return functional.avg_pool2d(view, fine) if fine > 1 else view
+    grid = functional.affine_grid(torch.stack([upper, lower], dim=1), [len(image), 1, size, size], align_corners=False)
+    # Where it shrinks, the mean of several samples. A triangle as wide as the scale s has variance s^2 / 6: what bilinear sampling (1 / 6)
+    # lacks, samples spread evenly over a width w (w^2 / 12) make up for. How many samples follows from the shapes, not the boxes drawn.
+    scale = (boxes[:, 2:] - boxes[:, :2]).abs() / size
+    spread = (2 * (scale.square() - 1).clamp(min=0)).sqrt() * 2 / torch.tensor([width, height], device=image.device)
+    samples = math.ceil(max(height, width) / size) + 1 if max(height, width) > size else 1
+    pictures = _unit(image)
+    view = torch.zeros(len(image), image.shape[1], size, size, device=image.device)
+    for place in product(range(samples), repeat=2):
+        shift = spread * ((torch.tensor(place, device=image.device) + 0.5) / samples - 0.5)
+        points = grid + shift[:, None, None, :]
+        view += functional.grid_sample(pictures, points, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return view.div_(samples**2)
 
 
 def _unit(image: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Num, Shaped
 from torch import Tensor
 
 from selfsup.views.blur import blur_matrix
@@ -72,8 +72,7 @@ def resample(
         down.weights.div_(255)
     out = torch.empty(rows, channels, size, size, device=image.device)
     scratch = Scratch(image, size)
-    for start in range(0, rows, scratch.rows):
-        part = slice(start, start + scratch.rows)
+    for part in parts(image, size):
         target = out[part] if finish is None else scratch.take("view", *out[part].shape)
         lower = resize_matrix(Taps(*(tap[part] for tap in down)), scratch.take("down", len(target), size, height))
         across = resize_matrix(Taps(*(tap[part] for tap in along)), scratch.take("along", len(target), size, width))
@@ -87,18 +86,23 @@ def resample(
     return out
 
 
+def parts(image: Shaped[Tensor, "B C H W"], size: int) -> list[slice]:
+    """The batch in runs of as many pictures as stay in the cache of one core; on an accelerator, in one."""
+    rows, channels, height, width = image.shape
+    step = CACHED // (channels * max(height, size) * max(width, size)) if image.device.type == "cpu" else rows
+    step = max(1, min(rows, step))
+    return [slice(start, start + step) for start in range(0, rows, step)]
+
+
 class Scratch:
-    """Memory for a few pictures at a time, used again and again: the system's fresh pages would cost as much as the products.
+    """Memory for one part of the batch, used again for each: the system's fresh pages would cost as much as the products."""
 
-    `rows` is how many pictures it holds: as many as stay in the cache of one core, and on an accelerator the whole batch.
-    """
-
-    def __init__(self, image: Num[Tensor, "B C H W"], size: int) -> None:
-        rows, channels, height, width = image.shape
+    def __init__(self, image: Shaped[Tensor, "B C H W"], size: int) -> None:
+        channels, height, width = image.shape[1:]
         floats = channels * max(height, size) * max(width, size)
-        self.rows = max(1, min(rows, CACHED // floats) if image.device.type == "cpu" else rows)
         sizes = {"lines": floats, "half": floats, "view": channels * size * size, "down": size * height, "along": size * width}
-        self.memory = {name: torch.empty(self.rows * count, device=image.device) for name, count in sizes.items()}
+        rows = len(image[parts(image, size)[0]]) if len(image) else 0
+        self.memory = {name: torch.empty(rows * count, device=image.device) for name, count in sizes.items()}
 
     def take(self, name: str, *shape: int) -> Tensor:
         """A tensor of this shape in the named memory, with whatever values were left there."""
@@ -110,7 +114,7 @@ def _multiply_windows(image: Tensor, boxes: Tensor, down: Tensor, along: Tensor,
     if image.device.type != "cpu" or image.shape[2] * image.shape[3] < WINDOWED:
         _multiply(image, down, along, out, scratch)
         return
-    lows = torch.minimum(boxes[:, :2], boxes[:, 2:]).floor().long().tolist()
+    lows = torch.minimum(boxes[:, :2], boxes[:, 2:]).floor().clamp(min=0).long().tolist()
     highs = torch.maximum(boxes[:, :2], boxes[:, 2:]).ceil().long().tolist()
     for row, ((left, top), (right, bottom)) in enumerate(zip(lows, highs, strict=True)):
         one, tall, wide = slice(row, row + 1), slice(top, bottom), slice(left, right)
