@@ -66,8 +66,7 @@ def network_row(stem: str, side: int, rows: int) -> str:
 
 
 def main() -> None:
-    torch.set_num_threads(torch.get_num_threads())
-    print("| 3x3 convolution, bf16, ms | oneDNN forward | input gradient | weight gradient | product forward | input gradient | weight gradient |")
+    print("| 3x3 convolution, bf16, ms | oneDNN: forward | input | weight gradient | product: forward | input | weight gradient |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     for layer in LAYERS:
         print(layer_row(*layer), flush=True)

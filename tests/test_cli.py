@@ -114,20 +114,19 @@ def test_defaults_are_those_of_the_function() -> None:
             assert parameter.default == function[name].default, name
 
 
-def test_evaluate_takes_the_last_path_as_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_takes_the_last_path_as_data(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
     from selfsup import evaluation
 
-    def record(runs: list[Run], data: str, **options: Any) -> None:
-        given.update(options, runs=[run.folder for run in runs], data=data)
+    def record(runs: list[str], data: str, **options: Any) -> None:
+        given.update(options, runs=runs, data=data)
         raise ValueError("far enough")
 
     monkeypatch.setattr(evaluation, "evaluate", record)
-    make_run(tmp_path / "a"), make_run(tmp_path / "b")
-    line = ["evaluate", str(tmp_path / "a"), str(tmp_path / "b"), "photos", "--labels", "folder", "--labels-per-class", "5,all"]
+    line = ["evaluate", "a", "b", "photos", "--labels", "folder", "--labels-per-class", "5,all"]
     with pytest.raises(SystemExit):
         cli.main(line)
-    assert (given["runs"], given["data"]) == ([tmp_path / "a", tmp_path / "b"], "photos")
+    assert (given["runs"], given["data"]) == (["a", "b"], "photos")
     assert (given["labels_per_class"], given["probes"]) == ((5, "all"), ("linear", "knn"))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from selfsup.evaluation import evaluate as evaluate
     from selfsup.pretext import Pretext as Pretext
     from selfsup.pretraining import pretrain as pretrain
-    from selfsup.reporting import report as report
+    from selfsup.reporting.report import report as report
     from selfsup.run import Run as Run
     from selfsup.tasks import TASKS as TASKS
 

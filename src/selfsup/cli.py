@@ -126,7 +126,7 @@ def evaluate(
     ] = None,
     groups: Annotated[str | None, typer.Option(metavar="COLUMN", help="What stays on one side of the split.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default the folder of the first run.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default the folder the runs are in.", show_default=False)] = None,
 ) -> None:
     """Score runs on labels, with intervals, beside baselines. Several runs of one task count as seeds of one row."""
     *folders, data = paths
@@ -134,12 +134,10 @@ def evaluate(
         raise ValueError(f"evaluate got one path, {data}; expected at least two: folders of runs, then the data to score them on.")
     counts = parse_counts(labels_per_class)
     from selfsup.evaluation import evaluate as evaluate_runs
-    from selfsup.run import Run
     from selfsup.terminal import print_results
 
-    runs = [Run.open(folder) for folder in folders]
     results = evaluate_runs(
-        runs,
+        folders,
         data,
         labels=labels,
         probes=tuple(name.strip() for name in probes.split(",")),
@@ -151,14 +149,15 @@ def evaluate(
         out=out,
     )
     print_results(results)
-    print(f"\nNext: selfsup report {out or runs[0].folder}")
+    print(f"\nNext: selfsup report {' '.join(folders)}")
 
 
 @app.command()
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, or of an evaluation.", show_default=False)],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="By default report.html in the first folder.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", help="By default report.html in the folder, or in the one that holds all.", show_default=False),
     ] = None,
     without_samples: Annotated[bool, typer.Option("--without-samples", help="Leave pictures out, to pass the report on.")] = False,
 ) -> None:

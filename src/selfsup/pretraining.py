@@ -110,7 +110,7 @@ def pretrain(
         if before is None:
             _check(wishes)
         parts = {"split": before.split_file} if before else {"split": split, "holdout": holdout, "groups": groups}
-        corpus = prepare(data, size=before.size if before else size, **parts, seed=seed, kind=kind, wait=ranks.wait, leads=ranks.leads)
+        corpus = prepare(data, size=before.size if before else size, **parts, kind=kind, wait=ranks.wait, leads=ranks.leads)
         run, module, batches = _again(before, corpus, wishes) if before else _anew(wishes, corpus, ranks)
         watched = corpus.store.batch(corpus.rows[:: max(1, len(corpus.rows) // WATCHED)][:WATCHED])["image"]
         train(module, batches, run, world=ranks, watched=watched)

@@ -110,7 +110,7 @@ class Run:
 def write_whole(file: Path, text: str) -> None:
     """Replace `file` by `text` so that a reader, or a kill at any moment, sees the old text or the new one, never half."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with draft.open("w", encoding="utf-8") as stream:
+    with draft.open("w", encoding="utf-8", errors="backslashreplace") as stream:  # file names may hold lone surrogates
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

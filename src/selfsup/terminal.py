@@ -77,7 +77,7 @@ def print_machine(machine: Machine) -> None:
 
 
 def print_results(results: Results) -> None:
-    """Scores with their intervals, rows by probes and numbers of labels, and the verdicts in words."""
+    """Scores with their intervals, rows by probes and numbers of labels; in words, each run against the strongest baseline."""
     columns = list(dict.fromkeys((row.probe, row.labels_per_class) for row in results.rows))
     table = _table("row", *(f"{probe}, {count} labels a class" if count != "all" else f"{probe}, all labels" for probe, count in columns))
     scores = {(row.row, row.probe, row.labels_per_class): row for row in results.rows}
@@ -85,10 +85,11 @@ def print_results(results: Results) -> None:
         found = [scores.get((name, probe, count)) for probe, count in columns]
         table.add_row(name, *(f"{100 * s.value:.1f} ({100 * s.low:.1f}–{100 * s.high:.1f})" if s else "–" for s in found))
     _show(table)
-    print(f"{results.metric} in % with 95 % intervals; {results.train} labelled for choosing, {results.test} held out for the score")
-    for comparison in results.comparisons:
-        if comparison.best_baseline:
-            print(verdict(comparison))
+    print(f"{results.metric} in % with 95 % intervals; labels drawn from {results.train} pictures, scored on {results.test} held out")
+    strongest = [item for item in results.comparisons if item.best_baseline]
+    primary = [item for item in strongest if results.primary == {"probe": item.probe, "labels_per_class": item.labels_per_class}]
+    for comparison in primary or strongest:
+        print(verdict(comparison))
     for note in results.notes:
         print(f"Note: {note}")
 

@@ -40,11 +40,12 @@ class Corpus:
 
 
 def prepare(
-    data: Any, *, size: int | None, split: str | Path | None = None, holdout: float = 0.0, groups: str | None = None, seed: int = 0,
+    data: Any, *, size: int | None, split: str | Path | None = None, holdout: float = 0.0, groups: str | None = None,
     kind: str = "auto", leads: bool = True, wait: Callable[[], None] = lambda: None,
 ) -> Corpus:  # fmt: skip
     """Open, split and decode `data`. One of several processes `leads` and decodes, while the others `wait`, then find it done.
 
+    The split does not follow the seed of a run, so that runs which differ in their seed alone can be compared on the same pictures.
     Raises ValueError when nothing is left to train on.
     """
     source = open_source(data, kind=kind)
@@ -55,7 +56,7 @@ def prepare(
     store = open_store(source, side=suggest_side(source, size), channels=channels, progress=leads, least=2)
     if leads:
         wait()
-    parts = make_split([item.id for item in source.items], holdout=holdout, split=split, groups=groups, seed=seed, columns=source.columns)
+    parts = make_split([item.id for item in source.items], holdout=holdout, split=split, groups=groups, columns=source.columns)
     part = parts.by_id()
     rows = torch.tensor([row for row, name in enumerate(store.ids) if part[name] == "train"], dtype=torch.long)
     if not len(rows):

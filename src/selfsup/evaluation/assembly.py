@@ -151,10 +151,10 @@ def _baseline_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protoc
         bare = beside.untrained(setup, protocol.settings, told)
         entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
         scratch = beside.from_scratch(setup, protocol.settings, told)
-        entries.append(Entry(beside.SCRATCH + suffix, "baseline", protocol.draws, scratch))
+        entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, scratch))
         if weights is not None:
-            own = beside.own_weights(setup, protocol.settings, told=told, path=weights)
-            entries.append(Entry(beside.WEIGHTS + suffix, "baseline", 1, own))
+            own, remarks = beside.own_weights(setup, protocol.settings, told=told, path=weights)
+            entries.append(Entry(beside.WEIGHTS + suffix, "baseline", 1, own, remarks=tuple(remarks)))
     return entries
 
 
@@ -197,7 +197,12 @@ def _notes(entries: Sequence[Entry], problem: Problem, *, protocol: Protocol, ru
     lone = [entry.name for entry in entries if entry.kind == "run" and entry.seeds == 1]
     if lone:
         notes.append(f"One pretraining seed only ({', '.join(lone)}): what another seed would change is not in the interval.")
+    own_views = [run.name for run in runs if run.views is not None]
+    if own_views:
+        notes.append(f"{', '.join(own_views)} used views of their own, which 'from scratch' cannot repeat: it used the built-in ones.")
     for entry in entries:
+        if entry.remarks:
+            notes.append(f"{entry.name}: {len(entry.remarks)} weights did not match, such as {entry.remarks[0]}")
         seeds = [run.seed for run in runs if run.name in entry.runs]
         if len(set(seeds)) < len(seeds):
             notes.append(f"Runs of {entry.name} have equal seeds ({', '.join(map(str, seeds))}): their spread says less than it seems.")

@@ -129,12 +129,12 @@ def untrained(setup: Setup, settings: Sequence[Setting], told: Told) -> dict[Set
     return _joined(_untrained(setup, settings, told, seed) for seed in range(INITIALISATIONS))
 
 
-def own_weights(setup: Setup, settings: Sequence[Setting], *, told: Told, path: str | Path) -> dict[Setting, Predictions]:
-    """The weights a user already has, in the runs' backbone, through the probes."""
+def own_weights(setup: Setup, settings: Sequence[Setting], *, told: Told, path: str | Path) -> tuple[dict[Setting, Predictions], list[str]]:
+    """The weights a user already has, in the runs' backbone, through the probes, and in words what of them did not match."""
     network = setup.build(0)
-    load_weights(network, path)
+    remarks = load_weights(network, path)
     told(f"{WEIGHTS} ({path})")
-    return score_network(network, setup.store, problem=setup.problem, settings=settings)
+    return score_network(network, setup.store, problem=setup.problem, settings=settings), remarks
 
 
 def _untrained(setup: Setup, settings: Sequence[Setting], told: Told, seed: int) -> dict[Setting, Predictions]:
@@ -163,7 +163,8 @@ def score_network(network: Backbone, store: Store, *, problem: Problem, settings
 
 def network_features(network: Backbone, store: Store, rows: Int[np.ndarray, "n"]) -> Features:
     """All layers of a network, each pooled by mean and by maximum, in the store's order of `rows`."""
-    return layer_embeddings(network.to(device()).eval(), store, torch.as_tensor(rows, dtype=torch.long))
+    with torch.no_grad():
+        return layer_embeddings(network.to(device()).eval(), store, torch.as_tensor(rows, dtype=torch.long))
 
 
 def from_scratch(setup: Setup, settings: Sequence[Setting], told: Told) -> dict[Setting, Predictions]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from selfsup.data.sizes import cache_folder
 from selfsup.evaluation.predictions import Predictions
 
 PROTOCOL = 1
@@ -36,8 +36,7 @@ def cached(name: str, key: dict[str, Any], make: Callable[[], Predictions]) -> P
 
 def cache_file(name: str, key: dict[str, Any]) -> Path:
     """Where the row for `key` is kept. The cache folder is `SELFSUP_CACHE` or `~/.cache/selfsup`."""
-    root = Path(os.environ.get("SELFSUP_CACHE") or Path.home() / ".cache" / "selfsup")
-    return root / "baselines" / f"{name}-{digest({**key, 'protocol': PROTOCOL})}.npz"
+    return cache_folder(None) / "baselines" / f"{name}-{digest({**key, 'protocol': PROTOCOL})}.npz"
 
 
 def digest(value: Any) -> str:

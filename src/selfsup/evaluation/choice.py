@@ -33,8 +33,8 @@ FEWEST = 5
 MOST = 2000
 """Labelled items that cross-validation uses at most; the probe itself is fitted on all of them."""
 
-STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
-"""scikit-learn's C for rows of squared length 1: C from 2e-3 to 2 on 512 features standardised the usual way."""
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+"""scikit-learn's C for rows of squared length 1: C from 2e-4 to 2 on 512 features standardised the usual way."""
 
 DEFAULT_STRENGTH = 10.0
 

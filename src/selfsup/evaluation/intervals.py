@@ -53,7 +53,7 @@ def mean_interval(right: Float[np.ndarray, "S D N"], sample: Sample) -> Interval
     value = float(table.mean((0, 1)) @ sample.weights)
     parts = [_seed_part(table, sample), _draw_part(table.mean(0), sample), _item_part(table.mean((0, 1)), sample)]
     half = _half_width(parts)
-    if value in (0.0, 1.0):  # no variance was seen; three in n could still be missed (Hanley, Lippman-Hand, JAMA 249, 1983)
+    if min(value, 1 - value) < 1e-9:  # no variance was seen; three in n could still be missed (Hanley, Lippman-Hand, JAMA 249, 1983)
         half = max(half, min(1.0, 3 / _clusters(sample)))
     return Interval(value, max(0.0, value - half), min(1.0, value + half))
 

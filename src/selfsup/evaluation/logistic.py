@@ -77,7 +77,7 @@ def fit(
     *,
     weights: Float[Tensor, "P n"],
     strengths: Sequence[float],
-    tolerance: float = 1e-4,
+    tolerance: float = 1e-5,
     limit: int = 500,
 ) -> Float[Tensor, "P S q K"]:
     """Weights of P problems at S strengths c, with the intercepts as the last row (q = r + 1).

@@ -21,8 +21,8 @@ PROBES = ("linear", "knn")
 TEMPERATURE = 0.07
 """Neighbours vote with the weight exp(similarity / 0.07). Wu, Xiong, Yu, Lin, CVPR 2018, arXiv 1805.01978, section 3.4; DINO keeps it."""
 
-CHUNK = 2048
-"""Rows whose similarities are held in memory at once."""
+CHUNK = 2**25
+"""Similarities held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Standardiser:
         return cls(features.mean(0, dtype=np.float64), scale * features.shape[1] ** 0.5)
 
     def __call__(self, features: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
-        return np.asarray((features - self.mean) / self.scale)
+        return np.asarray((features - self.mean) / self.scale, dtype=features.dtype)
 
 
 def neighbours_for(labels_per_class: int | str) -> int:
@@ -80,7 +80,7 @@ def knn(
     reference = F.normalize(torch.as_tensor(train, dtype=torch.float32), dim=1)
     votes = one_hot(targets, classes).float() * torch.as_tensor(class_weights(targets, balanced=balanced), dtype=torch.float32)[:, None]
     scores = []
-    for rows in torch.split(torch.as_tensor(test, dtype=torch.float32), CHUNK):
+    for rows in torch.split(torch.as_tensor(test, dtype=torch.float32), max(1, CHUNK // len(train))):
         scores.append(vote(F.normalize(rows, dim=1) @ reference.T, votes, neighbours=neighbours))
     return np.asarray(torch.cat(scores).numpy(), dtype=np.float64)
 

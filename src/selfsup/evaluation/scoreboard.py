@@ -19,13 +19,18 @@ from selfsup.evaluation.results import ClassScore, Comparison, Confusion, Predic
 
 @dataclass(frozen=True)
 class Entry:
-    """One row with all it said. `runs` are the names of run folders, one a seed; `seeds` counts pretrainings or initialisations."""
+    """One row with all it said.
+
+    `runs` are the names of run folders, one a seed. `seeds` counts pretrainings or initialisations; None means one for every draw.
+    `remarks` are for the notes.
+    """
 
     name: str
     kind: str
-    seeds: int
+    seeds: int | None
     predictions: Mapping[Setting, Predictions]
     runs: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def metric_name(problem: Problem) -> str:
@@ -51,7 +56,7 @@ def _row(entry: Entry, setting: Setting, problem: Problem) -> Row:
     balanced = metrics.item_weights(problem.truth, balanced=True)
     return Row(
         row=entry.name, kind=entry.kind, runs=list(entry.runs), probe=setting.probe, labels_per_class=setting.labels_per_class,
-        metric=metric_name(problem), value=interval.value, low=interval.low, high=interval.high, seeds=entry.seeds,
+        metric=metric_name(problem), value=interval.value, low=interval.low, high=interval.high, seeds=found.predicted.shape[1] if entry.seeds is None else entry.seeds,
         layers=found.layer_counts(), accuracy=float(right.mean()), balanced_accuracy=float(right.mean((0, 1)) @ balanced),
         average_precision=_mean(found.average_precision),
     )  # fmt: skip

@@ -91,10 +91,11 @@ class Augment:
         """Carry out what was drawn."""
 
         def finish(view: Tensor, rows: slice, out: Tensor) -> None:
-            if draw.jitter is not None:
+            if draw.jitter is None:
+                torch.clamp(view, 0, 1, out=out)
+            else:
                 recolor(view, draw.jitter[rows], out=out)
             if draw.solarised is not None:
-                out.copy_(solarise(out if draw.jitter is not None else view, draw.solarised[rows]))
+                out.copy_(solarise(out, draw.solarised[rows]))
 
-        coloured = draw.jitter is not None or draw.solarised is not None
-        return crop(image, draw.boxes, size=self.size, turn=draw.turn, sigma=draw.sigma, finish=finish if coloured else None)
+        return crop(image, draw.boxes, size=self.size, turn=draw.turn, sigma=draw.sigma, finish=finish)

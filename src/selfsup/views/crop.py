@@ -108,7 +108,7 @@ def plain(image: Num[Tensor, "B C H W"], size: int) -> Float[Tensor, "B C size s
     return resample(image, whole_boxes(image), size=size)
 
 
-def quarter_turns(image: Shaped[Tensor, "B C S S"], turns: Int[Tensor, " B"]) -> Shaped[Tensor, "B C S S"]:
+def quarter_turns(image: Shaped[Tensor, "B C H W"], turns: Int[Tensor, " B"]) -> Shaped[Tensor, "B C H W"]:
     """Turn each picture counter-clockwise by its number of quarter turns, without touching a pixel's value.
 
     Raises ValueError for pictures that are not square.

@@ -7,6 +7,7 @@ A Gaussian blur is another such product, so it is worked into the matrices befor
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -83,6 +84,8 @@ def resample(
         _multiply_windows(image[part], boxes[part], lower, across, target, scratch)
         if finish is not None:
             finish(target, part, out[part])
+        elif not image.is_floating_point():
+            target.clamp_(max=1)  # white may have come out as 1 + 1e-7
     return out
 
 
@@ -95,14 +98,28 @@ def parts(image: Shaped[Tensor, "B C H W"], size: int) -> list[slice]:
 
 
 class Scratch:
-    """Memory for one part of the batch, used again for each: the system's fresh pages would cost as much as the products."""
+    """Memory for one part of the batch. Each thread keeps its own between calls: fresh pages would cost as much as the products."""
+
+    kept = threading.local()
 
     def __init__(self, image: Shaped[Tensor, "B C H W"], size: int) -> None:
         channels, height, width = image.shape[1:]
         floats = channels * max(height, size) * max(width, size)
-        sizes = {"lines": floats, "half": floats, "view": channels * size * size, "down": size * height, "along": size * width}
+        each = {"lines": floats, "half": floats, "view": channels * size * size, "down": size * height, "along": size * width}
         rows = len(image[parts(image, size)[0]]) if len(image) else 0
-        self.memory = {name: torch.empty(rows * count, device=image.device) for name, count in sizes.items()}
+        counts = [rows * count for count in each.values()]
+        self.memory = dict(zip(each, torch.split(self.allocate(sum(counts), image.device), counts), strict=True))
+
+    def allocate(self, floats: int, device: torch.device) -> Tensor:
+        """What this thread kept, if it is enough, or new memory. Accelerators have allocators that keep it themselves."""
+        if device.type != "cpu" or floats > 8 * CACHED:  # a huge picture's memory is given back
+            return torch.empty(floats, device=device)
+        kept: Tensor | None = getattr(self.kept, "memory", None)
+        if kept is None or len(kept) < floats:
+            with torch.inference_mode(False):  # or it could not be written to outside of inference mode
+                kept = torch.empty(floats)
+            self.kept.memory = kept
+        return kept[:floats]
 
     def take(self, name: str, *shape: int) -> Tensor:
         """A tensor of this shape in the named memory, with whatever values were left there."""

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from selfsup.backbones import Backbone, build
+from selfsup.data import Store, open_source, open_store
+from selfsup.finetuning import Classifier, Recipe, train_classifier, tuned
+from selfsup.views import Augment
+
+DIGITS = load_digits()
+TARGETS = DIGITS.target
+GENTLE = Augment(8, crop=(0.7, 1.0), flip=0.0, jitter=0.0, grey=0.0)
+ROWS = np.flatnonzero(TARGETS[:150] < 3)
+
+
+@pytest.fixture(scope="module")
+def store() -> Store:
+    return open_store(open_source((DIGITS.images * 15).astype(np.uint8)), side=8, channels=1, progress=False)
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    return build("compact_convnet", size=8, channels=1)
+
+
+def trained(backbone: Backbone, store: Store, *, steps: int = 40, seed: int = 0, augment: Augment = GENTLE) -> Classifier:
+    recipe = Recipe(augment, steps=steps)
+    return train_classifier(backbone, store, rows=ROWS, targets=TARGETS[ROWS], classes=3, recipe=recipe, seed=seed)
+
+
+def test_learns_to_tell_digits(backbone: Backbone, store: Store) -> None:
+    model = trained(backbone, store)
+    fresh = 150 + np.flatnonzero(TARGETS[150:450] < 3)
+    scores = model.predict(store, fresh)
+    assert scores.sum(1) == pytest.approx(1, abs=1e-5)
+    assert (scores.argmax(1) == TARGETS[fresh]).mean() > 0.9
+
+
+def test_the_seed_decides_and_the_backbone_stays(backbone: Backbone, store: Store) -> None:
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    first, again, other = (trained(backbone, store, steps=3, seed=seed).predict(store, ROWS[:5]) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+    assert all((before[name] == value).all() for name, value in backbone.state_dict().items())
+    assert (torch.get_rng_state() == state).all()
+
+
+def test_tuning_takes_the_recipe_that_works(backbone: Backbone, store: Store) -> None:
+    poor, good = Recipe(GENTLE, learning_rate=1e-7, steps=60), Recipe(GENTLE, steps=60)
+    assert tuned(backbone, store, rows=ROWS, targets=TARGETS[ROWS], recipes=[poor, good]) is good
+
+
+def test_too_few_labels_to_tune_with_take_the_first(backbone: Backbone, store: Store) -> None:
+    first, second = Recipe(GENTLE), Recipe(GENTLE, learning_rate=1.0)
+    assert tuned(backbone, store, rows=np.array([0, 1, 10]), targets=np.array([0, 1, 0]), recipes=[first, second]) is first
+
+
+def test_steps_follow_the_labels() -> None:
+    recipe = Recipe(GENTLE)
+    assert [recipe.steps_for(labels) for labels in (2, 100, 800, 100_000)] == [150, 150, 500, 1500]
+    assert Recipe(GENTLE, steps=7).steps_for(1000) == 7
+
+
+def test_balanced_loss_hears_the_small_class(backbone: Backbone, store: Store) -> None:
+    """With one 1 among many 0, the weighted loss makes the 1 as likely as the 0 before anything is learned."""
+    zeros, ones = np.flatnonzero(TARGETS == 0)[:30], np.flatnonzero(TARGETS == 1)[:2]
+    rows, targets = np.concatenate([zeros, ones]), np.repeat([0, 1], [30, 2])
+    means = []
+    for balanced in (False, True):
+        recipe = Recipe(GENTLE, steps=12, learning_rate=1e-3, balanced=balanced)
+        model = train_classifier(backbone, store, rows=rows, targets=targets, classes=2, recipe=recipe)
+        means.append(model.predict(store, np.flatnonzero(TARGETS == 1)[2:40])[:, 1].mean())
+    assert means[1] > means[0]
