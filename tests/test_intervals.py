@@ -46,7 +46,7 @@ def test_pairing_takes_out_what_both_share() -> None:
     hard = rng.random(200)[None, None]
     a, b = ((hard + 0.02 * rng.standard_normal((1, 5, 200)) < limit).astype(float) for limit in (0.62, 0.55))
     sample = Sample(even(200))
-    paired = difference_interval(a, b, sample)
+    paired = difference_interval(a, b, sample=sample)
     alone = mean_interval(a, sample)
     assert paired.high - paired.low < 0.8 * (alone.high - alone.low)
     assert paired.verdict == "better"
@@ -82,7 +82,7 @@ def test_coverage_with_crossed_effects(seeds: int, seed_spread: float, draw_spre
     for _ in range(trials):
         draw, item = rng.normal(0, draw_spread, (1, 5, 1)), rng.normal(0, 1, (1, 1, items))
         a, b = table(1.0, seeds, draw, item), table(0.8, max(seeds, 2), draw, item)
-        alone, paired = mean_interval(a, sample), difference_interval(a, b, sample)
+        alone, paired = mean_interval(a, sample), difference_interval(a, b, sample=sample)
         held += alone.low <= truth[0] <= alone.high, paired.low <= truth[0] - truth[1] <= paired.high
     assert (held / trials >= 0.90).all()
     assert (held / trials <= 0.99).all()

@@ -33,7 +33,7 @@ class MatmulConv2d(nn.Conv2d):
 
 
 def use_matmul_convolutions(module: nn.Module, wanted: bool) -> None:
-    """Turn every ungrouped, undilated convolution without bias in `module` into a `MatmulConv2d`, or back. Parameters stay the same objects."""
+    """Turn every ungrouped, undilated convolution without bias in `module` into a `MatmulConv2d`, or back; parameters stay."""
     for layer in module.modules():
         if type(layer) is nn.Conv2d and wanted and _fits(layer):
             layer.__class__ = MatmulConv2d
@@ -42,8 +42,10 @@ def use_matmul_convolutions(module: nn.Module, wanted: bool) -> None:
 
 
 def _fits(layer: nn.Conv2d) -> bool:
-    square = len(set(layer.kernel_size)) == len(set(layer.stride)) == 1 and not isinstance(layer.padding, str) and len(set(layer.padding)) == 1
-    return square and layer.groups == 1 and set(layer.dilation) == {1} and layer.bias is None and layer.padding_mode == "zeros"
+    if isinstance(layer.padding, str) or layer.bias is not None:
+        return False
+    square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding))
+    return square and layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
 
 
 class _Convolution(torch.autograd.Function):

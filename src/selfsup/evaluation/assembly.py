@@ -144,13 +144,13 @@ def _baseline_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protoc
     entries: list[Entry] = []
     for (backbone, size, _), same in alike.items():
         ground = grounds[_key(same[0])]
-        setup = beside.setup_of(same, ground.store, ground.problem)
+        setup = beside.setup_of(same, store=ground.store, problem=ground.problem)
         suffix = "" if len(alike) == 1 else f" ({backbone}, {size} px)"
         if not entries:
-            entries.append(Entry(beside.PIXELS, "baseline", 1, beside.pixels(setup, protocol.settings, told)))
-        bare = beside.untrained(setup, protocol.settings, told)
+            entries.append(Entry(beside.PIXELS, "baseline", 1, beside.pixels(setup, protocol.settings, told=told)))
+        bare = beside.untrained(setup, protocol.settings, told=told)
         entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
-        scratch = beside.from_scratch(setup, protocol.settings, told)
+        scratch = beside.from_scratch(setup, protocol.settings, told=told)
         entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, scratch))
         if weights is not None:
             own, remarks = beside.own_weights(setup, protocol.settings, told=told, path=weights)

@@ -80,7 +80,7 @@ class Setup:
         }
 
 
-def setup_of(runs: Sequence[Run], store: Store, problem: Problem) -> Setup:
+def setup_of(runs: Sequence[Run], *, store: Store, problem: Problem) -> Setup:
     """The setup of runs that share a backbone."""
     augments = dict.fromkeys(augment_of(run) for run in runs)
     kernels = runs[0].choices.get("kernels", {})
@@ -88,14 +88,14 @@ def setup_of(runs: Sequence[Run], store: Store, problem: Problem) -> Setup:
 
 
 def augment_of(run: Run) -> Augment:
-    """The views a run was trained with, as far as its options name them: what it does not name, it does not do."""
+    """The views a run was trained with, as far as its options name them. Colours stay as they are where no option speaks of them."""
     known = {item.name for item in dataclasses.fields(Augment)} - {"size", "crop", "noise"}
-    options: dict[str, Any] = {"jitter": 0.0, "grey": 0.0} | {name: value for name, value in run.options.items() if name in known}
-    crop = run.options.get("crop", 0.2)
-    return Augment(size=run.size, crop=(float(crop), 1.0), **options)
+    named = {name: tuple(value) if isinstance(value, list) else value for name, value in run.options.items() if name in known}
+    options: dict[str, Any] = {"jitter": 0.0, "grey": 0.0} | named
+    return Augment(size=run.size, crop=(float(run.options.get("crop", 0.2)), 1.0), **options)
 
 
-def pixels(setup: Setup, settings: Sequence[Setting], told: Told) -> dict[Setting, Predictions]:
+def pixels(setup: Setup, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
     """Raw pixels and their principal components, through the probes."""
     rows, task = setup.problem.task()
 
@@ -108,7 +108,7 @@ def pixels(setup: Setup, settings: Sequence[Setting], told: Told) -> dict[Settin
 
     told(PIXELS)
     size = min(PIXEL_SIDE, setup.settings.size)
-    return {setting: cached("pixels", setup.key(setting, size=size), partial(make, setting)) for setting in settings}
+    return {setting: cached("pixels", setup.key(setting, size=size), make=partial(make, setting)) for setting in settings}
 
 
 def pixel_features(store: Store, rows: Int[np.ndarray, "n"], *, reference: Int[np.ndarray, "r"], size: int) -> Features:
@@ -124,9 +124,9 @@ def pixel_features(store: Store, rows: Int[np.ndarray, "n"], *, reference: Int[n
     return features
 
 
-def untrained(setup: Setup, settings: Sequence[Setting], told: Told) -> dict[Setting, Predictions]:
+def untrained(setup: Setup, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
     """The backbone as initialised, several times over, through the probes with the same choice of layer."""
-    return _joined(_untrained(setup, settings, told, seed) for seed in range(INITIALISATIONS))
+    return _joined(_untrained(setup, settings, told=told, seed=seed) for seed in range(INITIALISATIONS))
 
 
 def own_weights(setup: Setup, settings: Sequence[Setting], *, told: Told, path: str | Path) -> tuple[dict[Setting, Predictions], list[str]]:
@@ -137,7 +137,7 @@ def own_weights(setup: Setup, settings: Sequence[Setting], *, told: Told, path: 
     return score_network(network, setup.store, problem=setup.problem, settings=settings), remarks
 
 
-def _untrained(setup: Setup, settings: Sequence[Setting], told: Told, seed: int) -> dict[Setting, Predictions]:
+def _untrained(setup: Setup, settings: Sequence[Setting], *, told: Told, seed: int) -> dict[Setting, Predictions]:
     """Kept predictions of one initialisation; it is built and embeds only if some are missing."""
     told(f"{UNTRAINED} (initialisation {seed + 1} of {INITIALISATIONS})")
     rows, task = setup.problem.task()
@@ -151,7 +151,7 @@ def _untrained(setup: Setup, settings: Sequence[Setting], told: Told, seed: int)
         return score(found, task, [setting], default=default_layer(list(found)))[setting]
 
     key = {"backbone": dataclasses.asdict(setup.settings), "seed": seed}
-    return {setting: cached("untrained", setup.key(setting, **key), partial(make, setting)) for setting in settings}
+    return {setting: cached("untrained", setup.key(setting, **key), make=partial(make, setting)) for setting in settings}
 
 
 def score_network(network: Backbone, store: Store, *, problem: Problem, settings: Sequence[Setting]) -> dict[Setting, Predictions]:
@@ -167,7 +167,7 @@ def network_features(network: Backbone, store: Store, rows: Int[np.ndarray, "n"]
         return layer_embeddings(network.to(device()).eval(), store, torch.as_tensor(rows, dtype=torch.long))
 
 
-def from_scratch(setup: Setup, settings: Sequence[Setting], told: Told) -> dict[Setting, Predictions]:
+def from_scratch(setup: Setup, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
     """The backbone trained from scratch on the labels of each draw, each time from other initial weights.
 
     It has no probe of its own: the same predictions stand beside every probe. Learning rate, and the views where runs differ in
@@ -180,11 +180,11 @@ def from_scratch(setup: Setup, settings: Sequence[Setting], told: Told) -> dict[
     views = [json.dumps(dataclasses.asdict(augment)) for augment in setup.augments]
     for count in dict.fromkeys(setting.labels_per_class for setting in settings):
         key = setup.key(Setting("scratch", count), backbone=backbone, views=views, rates=RATES)
-        found[count] = cached("scratch", key, partial(_train_draws, setup, count, recipes, told))
+        found[count] = cached("scratch", key, make=partial(_train_draws, setup, count, recipes=recipes, told=told))
     return {setting: found[setting.labels_per_class] for setting in settings}
 
 
-def _train_draws(setup: Setup, count: int | str, recipes: Sequence[Recipe], told: Told) -> Predictions:
+def _train_draws(setup: Setup, count: int | str, *, recipes: Sequence[Recipe], told: Told) -> Predictions:
     scores: list[tuple[Float[np.ndarray, "N K"], str]] = []
     problem, draws = setup.problem, setup.problem.draws[count]
     for number, draw in enumerate(draws):

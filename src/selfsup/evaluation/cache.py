@@ -16,7 +16,7 @@ PROTOCOL = 1
 """Goes up whenever probes, choices, draws or baselines change, so that scores of different rules never meet in one table."""
 
 
-def cached(name: str, key: dict[str, Any], make: Callable[[], Predictions]) -> Predictions:
+def cached(name: str, key: dict[str, Any], *, make: Callable[[], Predictions]) -> Predictions:
     """The predictions kept for `key`, or those that `make` returns, which are then kept.
 
     A file that cannot be read or written is no reason to fail: the row is then made (again).

@@ -58,7 +58,7 @@ def mean_interval(right: Float[np.ndarray, "S D N"], sample: Sample) -> Interval
     return Interval(value, max(0.0, value - half), min(1.0, value + half))
 
 
-def difference_interval(first: Float[np.ndarray, "S D N"], second: Float[np.ndarray, "T D N"], sample: Sample) -> Interval:
+def difference_interval(first: Float[np.ndarray, "S D N"], second: Float[np.ndarray, "T D N"], *, sample: Sample) -> Interval:
     """The mean of `first` minus that of `second`. Draws and items are the same for both and are paired; seeds are not."""
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     assert a.shape[1:] == b.shape[1:], "both need the same draws and items"

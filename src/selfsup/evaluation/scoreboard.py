@@ -54,9 +54,10 @@ def _row(entry: Entry, setting: Setting, problem: Problem) -> Row:
     right = found.right(problem.truth)
     interval = mean_interval(right, sample_of(problem, setting))
     balanced = metrics.item_weights(problem.truth, balanced=True)
+    seeds = found.predicted.shape[1] if entry.seeds is None else entry.seeds
     return Row(
         row=entry.name, kind=entry.kind, runs=list(entry.runs), probe=setting.probe, labels_per_class=setting.labels_per_class,
-        metric=metric_name(problem), value=interval.value, low=interval.low, high=interval.high, seeds=found.predicted.shape[1] if entry.seeds is None else entry.seeds,
+        metric=metric_name(problem), value=interval.value, low=interval.low, high=interval.high, seeds=seeds,
         layers=found.layer_counts(), accuracy=float(right.mean()), balanced_accuracy=float(right.mean((0, 1)) @ balanced),
         average_precision=_mean(found.average_precision),
     )  # fmt: skip
@@ -73,7 +74,7 @@ def comparisons_of(entries: Sequence[Entry], problem: Problem) -> list[Compariso
             others = {other.name: other.predictions[setting].right(problem.truth) for other in baselines}
             means = {name: float(right.mean((0, 1)) @ sample.weights) for name, right in others.items()}
             for name, right in others.items():
-                found = difference_interval(own.right(problem.truth), right, sample)
+                found = difference_interval(own.right(problem.truth), right, sample=sample)
                 best = name == max(means, key=lambda other: means[other])
                 result.append(Comparison(
                     entry.name, name, setting.probe, setting.labels_per_class, found.value, found.low, found.high, found.verdict, best
