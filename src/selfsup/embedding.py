@@ -96,7 +96,6 @@ def layer_embeddings(
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-@torch.no_grad()
 def pooled(
     backbone: Backbone, store: Store, rows: Tensor, layers: Sequence[str]
 ) -> Iterator[tuple[Tensor, dict[str, Float[Tensor, "b D"]]]]:
@@ -106,7 +105,8 @@ def pooled(
     place = next(backbone.parameters()).device
     for some in torch.split(rows, ROWS):
         images = plain(store.batch(some)["image"].to(place), backbone.size)
-        maps = backbone.features(images)
+        with torch.no_grad():  # not around the generator: it would stay in force in whoever takes the next batch
+            maps = backbone.features(images)
         yield some, {layer: _pool(maps, layer).float().cpu() for layer in layers}
     backbone.train(training)
 
