@@ -1,6 +1,6 @@
 """Small convolutions: oneDNN against one matrix product over the unfolded input, pass by pass; then ResNet-18 whole.
 
-    python benchmarks/convolution_speed.py
+python benchmarks/convolution_speed.py
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def main(folder: Path, dtype: torch.dtype) -> None:
             views = task.views({"image": image, "aspect": torch.ones(16)}, torch.Generator().manual_seed(2))
             rows = slice(ranks.rank * 16 // ranks.size, (ranks.rank + 1) * 16 // ranks.size)
             own = {part: (view.to(dtype) if view.is_floating_point() else view)[rows] for part, view in views.items()}
-            forward = task
+            forward: torch.nn.Module = task
             if ranks.size > 1:
                 use_global_batch_norm(task)
                 forward = DistributedDataParallel(task, broadcast_buffers=False)

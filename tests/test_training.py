@@ -42,7 +42,8 @@ HERE = Path(__file__).parent
 
 
 def digits(count: int = 120) -> np.ndarray[Any, Any]:
-    return load_digits().images[:count] / 16.0
+    images: np.ndarray[Any, Any] = load_digits().images[:count] / 16.0
+    return images
 
 
 def settle(folder: Path, task: str, steps: int, how: str) -> subprocess.Popen[bytes]:

@@ -47,4 +47,5 @@ class PixelDecoder(nn.Module):
     def forward(self, grid: Float[Tensor, "B D h w"]) -> Float[Tensor, "B C s s"]:
         for side, block in zip(self.sides, self.blocks, strict=True):
             grid = F.interpolate(block(grid), size=(side, side))
-        return self.paint(grid)
+        image: Tensor = self.paint(grid)
+        return image

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from selfsup.backbones.backbone import Backbone, Settings
 from selfsup.backbones.transformer import TransformerBackbone, patch_side
 
-WIDTHS = (24, 64, 64, 128, 128, 224, 256)
-"""Channels of the seven convolutions: 1.05 million weights. The first one runs at full resolution, where BatchNorm and ReLU
-cost more than the convolution: 24 channels in place of 32, and 224 in place of 256, made training 8 % faster at 32 px."""
+WIDTHS = (32, 64, 64, 128, 128, 224, 256)
+"""Channels of the seven convolutions: 1.05 million weights. All multiples of 32, which is what a vector register holds in bf16: BatchNorm
+and ReLU over the first map took 28 ms with 32 channels and 42 ms with 24 (512 views of 28 px)."""
 
 STAGE_ENDS = (0, 2, 4, 6)
 """The convolutions whose maps are stage1 to stage4: the last ones before each halving of a 32 px picture, and the very last."""

@@ -41,8 +41,9 @@ class MaskedAutoencoder(Pretext):
         super().__init__(backbone)
         if backbone.patch is None:
             raise ValueError(f"mae hides patches, so it needs a ViT; backbone {backbone.name!r} has none. Try --backbone compact_vit.")
-        self.hidden, self.normalise, self.patch = hidden, normalise, backbone.patch
-        self.side = backbone.size // self.patch
+        self.hidden, self.normalise = hidden, normalise
+        self.patch: int = backbone.patch
+        self.side: int = backbone.size // backbone.patch
         self.embed = nn.Linear(backbone.width, decoder_width)
         self.mask_token = nn.Parameter(torch.randn(decoder_width) * 0.02)
         position = build_sincos2d_pos_embed([self.side, self.side], decoder_width)
@@ -64,9 +65,7 @@ class MaskedAutoencoder(Pretext):
             "target": rows_of(patches(views["image"], self.patch), views["hidden"]),
         }
 
-    def decode(
-        self, visible: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]
-    ) -> Float[Tensor, "B M P"]:
+    def decode(self, visible: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
         """Pixels of the hidden patches, from the visible ones put in their places among mask tokens."""
         every = self.mask_token.to(visible.dtype).expand(len(visible), self.side**2, -1)
         every = every.scatter(1, kept[:, :, None].expand_as(visible), visible)

@@ -20,9 +20,7 @@ class LARS(torch.optim.Optimizer):
     `trust` is the paper's eta (.001). As in SimCLR and BYOL, one-dimensional parameters (biases, norms) are neither decayed nor scaled.
     """
 
-    def __init__(
-        self, params: Iterable[Any], lr: float, *, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3
-    ) -> None:
+    def __init__(self, params: Iterable[Any], lr: float, *, momentum: float = 0.9, weight_decay: float = 0.0, trust: float = 1e-3) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust})
 
     @torch.no_grad()
