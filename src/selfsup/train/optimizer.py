@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from selfsup.pretext import Pretext
 
-DEFAULT_RATES = {"adamw": 1e-3, "lars": 0.3}  # per 256 examples
+DEFAULT_RATES = {"adamw": 2e-3, "lars": 0.3}  # per 256 examples
 DEFAULT_DECAY = {"adamw": 0.05, "lars": 1e-6}
 
 
