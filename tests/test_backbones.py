@@ -163,9 +163,9 @@ def test_compact_convnet_has_a_million_weights_and_a_4x4_map() -> None:
         backbone = build("compact_convnet", size=size)
         assert backbone.features(pictures(size, 3))["stage4"].shape[-1] == side
     # By hand: nine weights for each pair of channels, two for each channel's BatchNorm.
-    widths = (3, 24, 64, 64, 128, 128, 224, 256)
+    widths = (3, 32, 64, 64, 128, 128, 224, 256)
     expected = sum(9 * a * b for a, b in itertools.pairwise(widths)) + 2 * sum(widths[1:])
-    assert sum(parameter.numel() for parameter in backbone.parameters()) == expected == 1_048_440
+    assert sum(parameter.numel() for parameter in backbone.parameters()) == expected == 1_053_280
 
 
 def test_compact_vit_starts_with_sines_as_positions() -> None:

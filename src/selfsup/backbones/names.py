@@ -24,7 +24,7 @@ class Known:
 BACKBONES = {
     row.name: row
     for row in (
-        Known("compact_convnet", "1.0 M", "short budgets on a processor, small pictures", False, CompactConvNet),
+        Known("compact_convnet", "1.1 M", "short budgets on a processor, small pictures", False, CompactConvNet),
         Known("compact_vit", "1.8 M", "short budgets for tasks that hide patches", True, compact_vit),
         Known("resnet18", "11.2 M", "long budgets; small pictures get a small stem", False, timm_backbone),
         Known("resnet50", "23.5 M", "long budgets on an accelerator", False, timm_backbone),
