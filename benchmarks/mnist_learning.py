@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--budget", default="2m")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", nargs="*", default=[], metavar="option=value")
+    parser.add_argument("--set", nargs="*", default=["flip=0", "turn=20"], metavar="option=value", help="digits are not mirrored")
     parser.add_argument("--without-peer", action="store_true")
     asked = parser.parse_args()
     images, labels = digits()

@@ -96,7 +96,8 @@ def ours(case: Case) -> Iterator[int]:
     if case.network == "vit":
         backbone = build("vit_tiny_patch16_224", size=case.size)
         own, peer = (sum(p.numel() for p in network.parameters()) for network in (backbone, vit(case.size)))
-        assert backbone.patch == case.size // 8 and abs(own / peer - 1) < 0.01, (backbone.patch, own, peer)
+        assert backbone.patch == case.size // 8
+        assert abs(own / peer - 1) < 0.01, f"{own} against {peer} parameters"
     else:
         backbone = build("resnet18", size=case.size, stem=case.network.split("-")[1])
     kind = find_task(case.task)

@@ -62,6 +62,9 @@ def pretrain(
         str | None,
         typer.Option(metavar="COLUMN", help="What stays on one side: a column, folder, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
     ] = None,
+    store_limit: Annotated[
+        float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
+    ] = 100.0,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time to train for: 90s, 10m, 2h.", rich_help_panel="Training")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time.", rich_help_panel="Training")] = None,
     epochs: Annotated[float | None, typer.Option(help="Instead of a time.", rich_help_panel="Training")] = None,

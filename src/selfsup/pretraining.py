@@ -25,11 +25,11 @@ from selfsup.train.budget import seconds_of
 from selfsup.train.calibration import SHARE_TO_TIME, choose_kernels, time_steps
 from selfsup.train.distributed import World, device, world
 from selfsup.train.log import clock
-from selfsup.train.optimizer import DEFAULT_DECAY, DEFAULT_RATES
+from selfsup.train.optimizer import DEFAULT_DECAY, DEFAULT_RATES, default_rate
 from selfsup.train.schedule import SCHEDULES
 
 DEFAULT_BUDGET = "10m"
-DEFAULT_BATCH = 256
+DEFAULT_BATCH = 128  # on small data twice the steps of half the batch were worth more: docs/results.md
 WATCHED = 256  # pictures whose embeddings tell a collapse
 
 
@@ -90,6 +90,7 @@ def pretrain(
     groups: str | None = None,
     resume: bool = False,
     kind: str = "auto",
+    store_limit: float = 100.0,
 ) -> Run:
     """Pretrain a backbone on the pictures of `data` with a pretext task; labels are never read.
 
@@ -97,7 +98,8 @@ def pretrain(
     a number of steps by timing the first ones; or give `steps` or `epochs`. `batch_size` is the global batch, over ranks and the
     `accumulate` micro-batches. `views` names a function `file.py:function` from uint8 `(B, C, H, W)` and a `torch.Generator` to
     float `(B, C, size, size)` in [0, 1]. `weights` is what to start from. `split`, `holdout` and `groups` keep pictures out of
-    pretraining; the run remembers which. With `resume`, `out` names an interrupted run and its settings hold. Raises ValueError for
+    pretraining; the run remembers which. `store_limit` bounds the decoded pictures on disk, in gigabytes. With `resume`, `out`
+    names an interrupted run and its settings hold. Raises ValueError for
     what cannot be done, saying what would.
     """
     wishes = _Wishes(
@@ -110,7 +112,9 @@ def pretrain(
         if before is None:
             _check(wishes)
         parts = {"split": before.split_file} if before else {"split": split, "holdout": holdout, "groups": groups}
-        corpus = prepare(data, size=before.size if before else size, **parts, kind=kind, wait=ranks.wait, leads=ranks.leads)
+        corpus = prepare(
+            data, size=before.size if before else size, **parts, kind=kind, store_limit=store_limit, wait=ranks.wait, leads=ranks.leads
+        )
         run, module, batches = _again(before, corpus, wishes) if before else _anew(wishes, corpus, ranks)
         watched = corpus.store.batch(corpus.rows[:: max(1, len(corpus.rows) // WATCHED)][:WATCHED])["image"]
         train(module, batches, run, world=ranks, watched=watched)
@@ -157,7 +161,7 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
         channels=corpus.channels, store_side=corpus.store.side, views=wishes.views,
         weights=None if wishes.weights is None else str(wishes.weights), batch_size=batch_size, accumulate=wishes.accumulate, steps=0,
         budget=(wishes.budget or DEFAULT_BUDGET) if allowed else None, seed=wishes.seed, optimizer=wishes.optimizer,
-        learning_rate=wishes.learning_rate or DEFAULT_RATES[wishes.optimizer] * batch_size / 256, weight_decay=decay,
+        learning_rate=wishes.learning_rate or default_rate(wishes.optimizer, batch_size), weight_decay=decay,
         schedule=wishes.schedule, pictures=len(corpus.rows), held_out=len(corpus.store.ids) - len(corpus.rows), choices=choices,
         versions=_versions(), fingerprint=corpus.store.fingerprint, skipped=dict(corpus.store.skipped),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -229,7 +233,7 @@ def _backbone(wishes: _Wishes, corpus: Corpus, allowed: float | None, *, needs_p
 
 
 def _batch_size(wishes: _Wishes, ranks: World, pictures: int) -> int:
-    """The batch asked for, or 256, or less where there are fewer pictures; whole for every rank and micro-batch."""
+    """The batch asked for, or 128, or less where there are fewer pictures; whole for every rank and micro-batch."""
     parts = wishes.accumulate * ranks.size
     smallest = 2 * parts if find_task(wishes.task).couples_rows else parts
     if pictures < max(2, smallest):

@@ -40,12 +40,21 @@ class Corpus:
 
 
 def prepare(
-    data: Any, *, size: int | None, split: str | Path | None = None, holdout: float = 0.0, groups: str | None = None,
-    kind: str = "auto", leads: bool = True, wait: Callable[[], None] = lambda: None,
-) -> Corpus:  # fmt: skip
+    data: Any,
+    *,
+    size: int | None,
+    split: str | Path | None = None,
+    holdout: float = 0.0,
+    groups: str | None = None,
+    kind: str = "auto",
+    store_limit: float = 100.0,
+    leads: bool = True,
+    wait: Callable[[], None] = lambda: None,
+) -> Corpus:
     """Open, split and decode `data`. One of several processes `leads` and decodes, while the others `wait`, then find it done.
 
-    The split does not follow the seed of a run, so that runs which differ in their seed alone can be compared on the same pictures.
+    `store_limit` is the most that decoded pictures may take on disk, in gigabytes. The split does not follow the seed of a run, so
+    that runs which differ in their seed alone can be compared on the same pictures.
     Raises ValueError when nothing is left to train on.
     """
     source = open_source(data, kind=kind)
@@ -53,7 +62,8 @@ def prepare(
     size = size or suggested
     if not leads:
         wait()
-    store = open_store(source, side=suggest_side(source, size), channels=channels, progress=leads, least=2)
+    side = suggest_side(source, size)
+    store = open_store(source, side=side, channels=channels, limit_bytes=int(store_limit * 1e9), progress=leads, least=2)
     if leads:
         wait()
     parts = make_split([item.id for item in source.items], holdout=holdout, split=split, groups=groups, columns=source.columns)

@@ -62,7 +62,8 @@ def check_room(needed: int, *, count: int, free: int, limit_bytes: int, place: s
     told = f"{count:,} pictures need {size_in_words(needed)} in {place}"
     if needed > limit_bytes:
         raise ValueError(
-            f"{told}, and the limit is {size_in_words(limit_bytes)}. Raise the limit, or store smaller pictures (a smaller --size)."
+            f"{told}, and the limit is {size_in_words(limit_bytes)}. "
+            "Raise it with --store-limit GB, or store smaller pictures (a smaller --size)."
         )
     if needed > free:
         raise ValueError(f"{told}, where {size_in_words(free)} are free. {_REMEDY}")

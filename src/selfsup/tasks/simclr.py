@@ -18,8 +18,8 @@ class SimCLR(Pretext):
 
     Options: `temperature` (.1 for long ImageNet runs, .5 on CIFAR in the paper's appendix B.9; between them for short runs);
     `hidden`, `dimensions` of the projection head; `crop` the smallest share of the picture's area a view shows; `flip` the
-    probability of mirroring (0 for letters and digits); `jitter` the colour strength s of the paper's appendix A; `blur` the
-    probability of a Gaussian blur (the paper: .5 on ImageNet, none on 32 px).
+    probability of mirroring (0 for letters and digits); `turn` the most degrees a view is turned either way; `jitter` the colour
+    strength s of the paper's appendix A; `grey` and `blur` are probabilities (the paper blurs ImageNet, not 32 px; here it helped).
     """
 
     couples_rows = True
@@ -32,11 +32,11 @@ class SimCLR(Pretext):
         temperature: float = 0.2,
         hidden: int = 512,
         dimensions: int = 128,
-        crop: float = 0.2,
+        crop: float = 0.25,
         flip: float = 0.5,
-        jitter: float = 0.5,
+        jitter: float = 0.8,
         grey: float = 0.2,
-        blur: float = 0.0,
+        blur: float = 0.5,
         turn: float = 0.0,
     ) -> None:
         super().__init__(backbone)

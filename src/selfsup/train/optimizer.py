@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from selfsup.pretext import Pretext
 
-DEFAULT_RATES = {"adamw": 2e-3, "lars": 0.3}  # per 256 examples
+DEFAULT_RATES = {"adamw": 2e-3, "lars": 0.15}  # at a batch of 128
 DEFAULT_DECAY = {"adamw": 0.05, "lars": 1e-6}
 
 
@@ -39,6 +40,15 @@ class LARS(torch.optim.Optimizer):
         momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
         momentum.mul_(group["momentum"]).add_(update)
         parameter.add_(momentum, alpha=-group["lr"])
+
+
+def default_rate(name: str, batch_size: int) -> float:
+    """The peak rate for a batch: in proportion to it for LARS (Goyal et al. 2017, arXiv 1706.02677), to its root for AdamW.
+
+    The root is what keeps Adam's noise alike (Malladi et al., NeurIPS 2022, arXiv 2205.10287).
+    """
+    ratio = batch_size / 128
+    return DEFAULT_RATES[name] * (ratio if name == "lars" else math.sqrt(ratio))
 
 
 def make_optimizer(task: Pretext, name: str, *, rate: float, decay: float) -> torch.optim.Optimizer:
