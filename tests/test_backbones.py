@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfsup.backbones import Backbone, available, build, fastest_attention, use_attention
-from selfsup.backbones.attention import fastest
+from selfsup.backbones import Backbone, available, build, use_attention
+from selfsup.backbones.choice import fastest
 from selfsup.backbones.timm_backbone import TimmBackbone, freeze_unused
 from selfsup.backbones.transformer import TransformerBackbone, evenly_spaced, patch_side
 
@@ -269,23 +268,6 @@ def test_plain_attention_is_its_formula() -> None:
     heads = [slice(n * 64, (n + 1) * 64) for n in range(3)]
     mixed = [torch.softmax(query[..., h] @ key[..., h].mT / 8, dim=-1) @ value[..., h] for h in heads]
     torch.testing.assert_close(layer(x), layer.proj(torch.cat(mixed, dim=-1)))
-
-
-def test_fastest_attention_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    backbone = build("compact_vit", size=32, attention="fused")
-    state, seconds = torch.get_rng_state(), iter([2.0, 1.0, 1.0, 2.0])
-
-    def timed(step: Callable[[], object], **_: object) -> float:
-        step()
-        return next(seconds)
-
-    monkeypatch.setattr("selfsup.backbones.attention.fastest", timed)
-    assert fastest_attention(backbone, 4, torch.bfloat16) == "fused"  # plain took 2 s, fused 1 s
-    assert fastest_attention(backbone, 4, torch.float32) == "plain"
-    assert backbone.settings.attention == "fused"
-    assert torch.equal(torch.get_rng_state(), state)
-    assert all(parameter.grad is None for parameter in backbone.parameters())
-    assert fastest_attention(build("resnet18", size=32), 4, torch.float32) == "plain"
 
 
 def test_fastest_takes_the_minimum_without_the_first() -> None:

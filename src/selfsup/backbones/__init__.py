@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfsup.backbones.attention import fastest_attention, use_attention
+from selfsup.backbones.attention import use_attention
 from selfsup.backbones.backbone import Attention, Backbone, Settings, Stem
 from selfsup.backbones.choice import Choice, choose
 from selfsup.backbones.names import BACKBONES, Known, available, build, build_from
@@ -20,7 +20,6 @@ __all__ = [
     "build",
     "build_from",
     "choose",
-    "fastest_attention",
     "load_backbone",
     "load_weights",
     "read_settings",

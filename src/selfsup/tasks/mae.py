@@ -10,6 +10,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone
+from selfsup.backbones.transformer import taken
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.views import Augment, paint, random_patches
 
@@ -62,7 +63,7 @@ class MaskedAutoencoder(Pretext):
         visible = self.embed(self.backbone.tokens(views["image"], views["kept"]))
         return {
             "prediction": self.decode(visible, views["kept"], views["hidden"]),
-            "target": rows_of(patches(views["image"], self.patch), views["hidden"]),
+            "target": taken(patches(views["image"], self.patch), views["hidden"]),
         }
 
     def decode(self, visible: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
@@ -72,7 +73,7 @@ class MaskedAutoencoder(Pretext):
         every = every + self.position.to(visible.dtype)
         for block in self.blocks:
             every = block(every)
-        pixels: Tensor = self.predict(self.norm(rows_of(every, hidden)))
+        pixels: Tensor = self.predict(self.norm(taken(every, hidden)))
         return pixels
 
     def loss(self, output: Output) -> dict[str, Tensor]:
@@ -108,8 +109,3 @@ def unpatched(cut: Float[Tensor, "B T P"], patch: int, channels: int) -> Float[T
     side = round(cut.shape[1] ** 0.5)
     grid = cut.reshape(len(cut), side, side, patch, patch, channels)
     return grid.permute(0, 5, 1, 3, 2, 4).reshape(len(cut), channels, side * patch, side * patch)
-
-
-def rows_of(tokens: Float[Tensor, "B T D"], index: Int[Tensor, "B M"]) -> Float[Tensor, "B M D"]:
-    """Token `index[b, m]` of picture b. `gather`, since the backward pass of `tokens[rows, index]` is slow on CPUs."""
-    return tokens.gather(1, index[:, :, None].expand(-1, -1, tokens.shape[2]))
