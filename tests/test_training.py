@@ -114,6 +114,18 @@ def test_ctrl_c_and_sigterm_save_and_the_rest_follows(tmp_path: Path, monkeypatc
     assert weights(resumed.folder) == weights(straight.folder)
 
 
+def test_a_constant_rate_can_be_lengthened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of 10 steps lengthened to 20 ends like one of 20 from the start: both warm up in one step and part at the cool-down."""
+    monkeypatch.setattr("selfsup.train.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    arguments: dict[str, Any] = {"task": "rotation", "size": 16, "batch_size": 32, "schedule": "constant", "precision": "fp32"}
+    long = pretrain(digits(), **arguments, steps=20, out=tmp_path / "long")
+    pretrain(digits(), **arguments, steps=10, out=tmp_path / "short")
+    with pytest.raises(ValueError, match="more steps than it has"):
+        pretrain(digits(), **arguments, steps=5, out=tmp_path / "short", resume=True)
+    lengthened = pretrain(digits(), **arguments, steps=20, out=tmp_path / "short", resume=True)
+    assert weights(lengthened.folder) == weights(long.folder)
+
+
 def test_only_two_checkpoints_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfsup.train.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     run = pretrain(digits(), task="rotation", size=16, steps=5, batch_size=32, out=tmp_path / "run")

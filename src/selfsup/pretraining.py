@@ -23,10 +23,11 @@ from selfsup.tasks import find_task, load_attribute
 from selfsup.train import train
 from selfsup.train.budget import seconds_of
 from selfsup.train.calibration import SHARE_TO_TIME, choose_kernels, time_steps
+from selfsup.train.checkpoint import go_back, newest_checkpoint
 from selfsup.train.distributed import World, device, world
 from selfsup.train.log import clock
 from selfsup.train.optimizer import DEFAULT_DECAY, DEFAULT_RATES, default_rate
-from selfsup.train.schedule import SCHEDULES
+from selfsup.train.schedule import SCHEDULES, cool_down_start
 
 DEFAULT_BUDGET = "10m"
 DEFAULT_BATCH = 128  # on small data twice the steps of half the batch were worth more: docs/results.md
@@ -99,8 +100,8 @@ def pretrain(
     `accumulate` micro-batches. `views` names a function `file.py:function` from uint8 `(B, C, H, W)` and a `torch.Generator` to
     float `(B, C, size, size)` in [0, 1]. `weights` is what to start from. `split`, `holdout` and `groups` keep pictures out of
     pretraining; the run remembers which. `store_limit` bounds the decoded pictures on disk, in gigabytes. With `resume`, `out`
-    names an interrupted run and its settings hold. Raises ValueError for
-    what cannot be done, saying what would.
+    names an interrupted run and its settings hold; more `steps` lengthen a run with a constant rate. Raises ValueError for what
+    cannot be done, saying what would.
     """
     wishes = _Wishes(
         task=task, options=options or {}, backbone=backbone, size=size, budget=budget, steps=steps, epochs=epochs,
@@ -149,7 +150,7 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
     torch.manual_seed(wishes.seed)
     mean, std = corpus.statistics()
     net = build(name, size=corpus.size, channels=corpus.channels, mean=mean, std=std)
-    choices: dict[str, Any] = {"backbone": reason, "threads": torch.get_num_threads(), "device": device().type, "compile": False}
+    choices: dict[str, Any] = {"backbone": reason, "threads": torch.get_num_threads(), "device": device().type}
     if wishes.weights is not None:
         choices["weights_not_matched"] = load_weights(net, wishes.weights)
     module = _task(wishes, net, options := task_options(kind, wishes.options))
@@ -196,7 +197,22 @@ def _interrupted(wishes: _Wishes) -> Run:
         if getattr(run, name) != getattr(wishes, name):
             then, now = getattr(run, name), getattr(wishes, name)
             raise ValueError(f"{run.folder} was started with --{name} {then}; got {now}. Give the same to resume.")
-    return run
+    return _lengthened(run, wishes.steps) if wishes.steps not in (None, run.steps) else run
+
+
+def _lengthened(run: Run, steps: int | None) -> Run:
+    """The run with more steps. Only a constant rate allows it: it goes on from where the cool-down began."""
+    if steps is None or steps < run.steps or run.schedule != "constant":
+        raise ValueError(
+            f"{run.folder} has {run.steps:,} steps with a {run.schedule} rate; got --steps {steps}. Only a run with --schedule constant "
+            f"can be lengthened, to more steps than it has. Otherwise start a new one with --weights {run.folder}."
+        )
+    newest, branch = newest_checkpoint(run.checkpoints), cool_down_start(run.steps)
+    if newest is not None and int(newest.name) > branch:
+        go_back(run.checkpoints, branch)
+    longer = dataclasses.replace(run, steps=steps)
+    longer.save()
+    return longer
 
 
 def _again(run: Run, corpus: Corpus, wishes: _Wishes) -> tuple[Run, Pretext, Batches]:

@@ -16,8 +16,8 @@ POINTER = "newest"
 KEPT = 2
 
 
-def save_checkpoint(folder: Path, step: int, task: Pretext, optimizer: torch.optim.Optimizer) -> None:
-    """Write the state after `step` steps to `folder/STEP/`, then point to it, then remove all but the last two."""
+def save_checkpoint(folder: Path, step: int, task: Pretext, optimizer: torch.optim.Optimizer, *, keep: int | None = None) -> None:
+    """Write the state after `step` steps to `folder/STEP/`, then point to it, then remove all but the last two, and step `keep`."""
     final, draft = folder / str(step), folder / f".{step}.{os.getpid()}"
     draft.mkdir(parents=True, exist_ok=True)
     with (draft / "training.pt").open("wb") as stream:
@@ -29,13 +29,20 @@ def save_checkpoint(folder: Path, step: int, task: Pretext, optimizer: torch.opt
     else:
         draft.rename(final)
     write_whole(folder / POINTER, str(step))
-    _forget(folder, step)
+    _forget(folder, step, keep)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint, or nothing when there is none yet."""
     pointer = folder / POINTER
     return folder / pointer.read_text().strip() if pointer.is_file() else None
+
+
+def go_back(folder: Path, step: int) -> None:
+    """Make the checkpoint of `step` the one to go on from. Raises ValueError when it is not there."""
+    if not (folder / str(step)).is_dir():
+        raise ValueError(f"{folder} has no checkpoint of step {step} to go on from.")
+    write_whole(folder / POINTER, str(step))
 
 
 def load_checkpoint(checkpoint: Path, task: Pretext, optimizer: torch.optim.Optimizer) -> int:
@@ -46,9 +53,9 @@ def load_checkpoint(checkpoint: Path, task: Pretext, optimizer: torch.optim.Opti
     return int(state["step"])
 
 
-def _forget(folder: Path, newest: int) -> None:
+def _forget(folder: Path, newest: int, keep: int | None) -> None:
     steps = sorted((int(path.name) for path in folder.iterdir() if path.name.isdigit()), reverse=True)
-    older = [step for step in steps if step <= newest]
+    older = [step for step in steps if step <= newest and step != keep]
     for step in [*older[KEPT:], *(step for step in steps if step > newest)]:
         shutil.rmtree(folder / str(step), ignore_errors=True)
     for draft in folder.glob(".*"):

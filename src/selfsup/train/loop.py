@@ -9,10 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from selfsup.data import Batches
@@ -53,7 +52,8 @@ def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: T
     kernels = Kernels(**run.choices["kernels"])
     kernels.apply(task)
     task.train()
-    step = Step(task, _prepared(task, run, world), kernels, world, device)
+    branch = cool_down_start(run.steps) if run.schedule == "constant" else None
+    step = Step(task, _prepared(task, world), kernels, world, device)
     log = Log(run.metrics_file, steps=run.steps, quiet=not world.leads)
     progress = _Progress(log, run, batches, world, watched.to(device), start)
     with _stop_signal() as stop:
@@ -61,10 +61,9 @@ def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: T
         for number in range(start, last):
             progress.after(number, *one_step(step, optimizer, batches, run, number), task=task)
             stopping = world.any(stop.is_set())
-            branch = run.schedule == "constant" and number + 1 == cool_down_start(run.steps)
-            if stopping or branch or number + 1 == last or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+            if stopping or number + 1 in (branch, last) or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
                 if world.leads:
-                    save_checkpoint(run.checkpoints, number + 1, task, optimizer)
+                    save_checkpoint(run.checkpoints, number + 1, task, optimizer, keep=branch)
                 world.wait()
                 saved = time.monotonic()
             if stopping and number + 1 < last:
@@ -108,13 +107,12 @@ def _after_step(task: Pretext, output: Output) -> None:
     task.after_step(output)
 
 
-def _prepared(task: Pretext, run: Run, world: World) -> Any:
-    """The task as the loop calls it: compiled if that was chosen, wrapped in DDP if there are several ranks."""
-    forward: Any = task
-    if world.size > 1:
-        use_global_batch_norm(task)
-        forward = DistributedDataParallel(task, broadcast_buffers=False)
-    return torch.compile(forward) if run.choices.get("compile") else forward
+def _prepared(task: Pretext, world: World) -> nn.Module:
+    """The task as the loop calls it: wrapped in DDP if there are several ranks."""
+    if world.size == 1:
+        return task
+    use_global_batch_norm(task)
+    return DistributedDataParallel(task, broadcast_buffers=False)
 
 
 def _failure(run: Run, number: int, values: dict[str, float], norm: float) -> str:

@@ -18,7 +18,7 @@ from selfsup.train.seeding import seed_of
 
 @dataclass(frozen=True)
 class Step:
-    """How a step is computed: `forward` is the task, or what DDP or `torch.compile` made of it."""
+    """How a step is computed: `forward` is the task, or DDP around it."""
 
     task: Pretext
     forward: Callable[[Views], Output]
