@@ -123,7 +123,7 @@ def evaluate(
     labels: Annotated[str, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)],
     probes: Annotated[str, typer.Option(help="Ways to score, with commas: linear, knn.")] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
-    draws: Annotated[int, typer.Option(min=1, help="Random draws of the labels.")] = 5,
+    draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
     weights: Annotated[
         str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
     ] = None,
@@ -204,6 +204,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command. Errors a user can mend are one message on stderr and exit code 2; SELFSUP_DEBUG=1 shows the traceback."""
     try:
         app(args=arguments, prog_name="selfsup")
+    except InterruptedError as stopped:  # saved; the message says how to go on
+        print(f"selfsup: {stopped}", file=sys.stderr)
+        sys.exit(130)
     except (ValueError, OSError, ModuleNotFoundError, FloatingPointError) as error:
         if os.environ.get("SELFSUP_DEBUG", "0") != "0":
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from selfsup.backbones import Backbone, load_backbone
-from selfsup.data import Split, Store, open_source, open_store
+from selfsup.data import Source, Split, Store, open_source, open_store
 from selfsup.run import Run
 from selfsup.train.distributed import device
 from selfsup.views import plain
@@ -51,7 +51,7 @@ def embed(
 ) -> Embeddings:
     """Embed every picture of `data` (or of what the run was pretrained on) with the run's backbone into a Parquet file.
 
-    Columns: `id`, `path`, `part` (train or test in this run, empty for pictures it does not know), `embedding`, and the columns of
+    Columns: `id`, `path`, `part` (train or test in this run, null for pictures it does not know), `embedding`, and the columns of
     `data` if it is a table. `layer` is like `stage3/mean`; without it the layer `evaluate` chose, else the mean of the last but one.
     `out` defaults to `embeddings.parquet` in the run's folder. Raises ValueError for a layer the backbone has not.
     """
@@ -62,9 +62,24 @@ def embed(
     store = open_store(source, side=run.store_side, channels=run.channels)
     file = Path(out) if out is not None else run.embeddings_file
     file.parent.mkdir(parents=True, exist_ok=True)
-    parts = Split.load(run.split_file).by_id() if run.split_file.is_file() else {}
-    width = _write(file, backbone, store, layer, parts, source.columns)
+    width = _write(file, backbone, store, layer, parts_in(run, source, store))
     return Embeddings(file, layer, len(store.ids), width, dict(store.skipped))
+
+
+def parts_in(run: Run, source: Source, store: Store) -> list[str | None]:
+    """What each picture of the store was to the run: "train", "test", or None for a picture that it does not know.
+
+    The same pictures are known by their ids wherever they lie now; others by the file they are; arrays in a file by that file's name.
+    """
+    if not run.split_file.is_file():
+        return [None] * len(store.ids)
+    split = Split.load(run.split_file)
+    if run.fingerprint == store.fingerprint or (run.data == source.name and Path(run.data).is_file()):
+        return list(split.parts_of(store.ids))
+    if not (run.root and source.root):
+        return [None] * len(store.ids)
+    known = {str(Path(run.root, name)): part for name, part in split.by_id().items()}
+    return [known.get(path or "") for path in store.paths]
 
 
 def chosen_layer(run: Run, backbone: Backbone) -> str:
@@ -117,22 +132,21 @@ def _pool(maps: dict[str, Tensor], layer: str) -> Tensor:
     return grid.mean(2) if pool == "mean" else grid.amax(2)
 
 
-def _write(file: Path, backbone: Backbone, store: Store, layer: str, parts: Mapping[str, str], columns: Mapping[str, Sequence[Any]]) -> int:
+def _write(file: Path, backbone: Backbone, store: Store, layer: str, parts: Sequence[str | None]) -> int:
     """Write batch by batch to a draft that replaces `file` when it is whole; returns the embeddings' width."""
     draft = file.with_name(f".{file.name}.draft")
     writer, width = None, 0
-    positions = {name: index for index, name in enumerate(store.source_ids)} if columns else {}
+    others = {name: values for name, values in store.columns.items() if name not in ("id", "path", "part", "embedding")}
     for rows, features in pooled(backbone, store, torch.arange(len(store.ids)), [layer]):
         vectors = features[layer].numpy()
-        width = vectors.shape[1]
-        ids = [store.ids[row] for row in rows.tolist()]
-        known = {"id", "path", "part", "embedding"}
-        content = {
-            "id": ids,
-            "path": [store.paths[row] for row in rows.tolist()],
-            "part": [parts.get(name, "") for name in ids],
+        width, picked = vectors.shape[1], rows.tolist()
+        content: dict[str, Any] = {
+            "id": [store.ids[row] for row in picked],
+            "path": pa.array([store.paths[row] for row in picked], pa.string()),
+            "part": pa.array([parts[row] for row in picked], pa.string()),
             "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width),
-        } | {name: [values[positions[i]] for i in ids] for name, values in columns.items() if name not in known}
+        }  # types are given, since a column may be empty in the first batch, which fixes the schema
+        content |= {name: pa.array([values[row] for row in picked], pa.string()) for name, values in others.items()}
         table = pa.table(content)
         writer = writer or pq.ParquetWriter(draft, table.schema.with_metadata({"layer": layer}))
         writer.write_table(table.cast(writer.schema))

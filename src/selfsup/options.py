@@ -71,7 +71,9 @@ def _as(value: Any, expected: Any) -> Any:
         return value if isinstance(value, bool) else BOOLEANS[str(value).lower()]
     if expected is type(None):
         return NOTHING[str(value).lower()]
-    if expected in (int, float, str):
+    if expected is int and isinstance(value, float) and not value.is_integer():
+        raise ValueError
+    if expected in (int, float, str) and value is not None:
         return expected(value)
     if get_origin(expected) in (tuple, list):
         parts = value if not isinstance(value, str) else json.loads(value if value.startswith("[") else f"[{value}]")

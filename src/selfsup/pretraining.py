@@ -120,8 +120,8 @@ def pretrain(
         watched = corpus.store.batch(corpus.rows[:: max(1, len(corpus.rows) // WATCHED)][:WATCHED])["image"]
         train(module, batches, run, world=ranks, watched=watched)
         if ranks.leads:
+            save_backbone(module.backbone, run.folder)  # first: what is shown is not worth losing it
             save_made(run, module, corpus)
-            save_backbone(module.backbone, run.folder)
         ranks.wait()
     return run
 
@@ -158,7 +158,8 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
     choices |= choose_kernels(module, batches, ranks, precision=wishes.precision)
     decay = DEFAULT_DECAY[wishes.optimizer] if wishes.weight_decay is None else wishes.weight_decay
     run = Run(
-        folder=_folder(wishes, ranks), data=corpus.name, task=wishes.task, options=options, backbone=name, size=corpus.size,
+        folder=_folder(wishes, ranks), data=corpus.name, root=corpus.root, task=wishes.task, options=options, backbone=name,
+        size=corpus.size,
         channels=corpus.channels, store_side=corpus.store.side, views=wishes.views,
         weights=None if wishes.weights is None else str(wishes.weights), batch_size=batch_size, accumulate=wishes.accumulate, steps=0,
         budget=(wishes.budget or DEFAULT_BUDGET) if allowed else None, seed=wishes.seed, optimizer=wishes.optimizer,
@@ -210,7 +211,7 @@ def _lengthened(run: Run, steps: int | None) -> Run:
     newest, branch = newest_checkpoint(run.checkpoints), cool_down_start(run.steps)
     if newest is not None and int(newest.name) > branch:
         go_back(run.checkpoints, branch)
-    longer = dataclasses.replace(run, steps=steps)
+    longer = dataclasses.replace(run, steps=steps, budget=None)
     longer.save()
     return longer
 
@@ -225,6 +226,8 @@ def _again(run: Run, corpus: Corpus, wishes: _Wishes) -> tuple[Run, Pretext, Bat
     torch.set_num_threads(run.choices["threads"])
     torch.manual_seed(run.seed)
     net = build_from(read_settings(run.folder))
+    if run.weights is not None and newest_checkpoint(run.checkpoints) is None:  # stopped before the first: it starts as it did then
+        load_weights(net, run.weights)
     module = _task(wishes, net, task_options(find_task(run.task), run.options))
     return run, module, Batches(corpus.store, corpus.rows, batch_size=run.batch_size, seed=run.seed)
 
@@ -254,7 +257,7 @@ def _batch_size(wishes: _Wishes, ranks: World, pictures: int) -> int:
     smallest = 2 * parts if find_task(wishes.task).couples_rows else parts
     if pictures < max(2, smallest):
         raise ValueError(f"there are {pictures} pictures to train on; expected at least {max(2, smallest)}. Add some or hold out fewer.")
-    wanted = wishes.batch_size or min(DEFAULT_BATCH, pictures // parts * parts)
+    wanted = wishes.batch_size or max(smallest, min(DEFAULT_BATCH, pictures) // parts * parts)
     if wanted > pictures:
         raise ValueError(f"batch size {wanted} is more than {pictures} pictures; give --batch-size {pictures // parts * parts} or less.")
     if wanted % parts:

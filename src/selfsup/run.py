@@ -16,12 +16,14 @@ FORMAT = 1
 class Run:
     """Everything that was asked for and everything that was chosen, as `run.json` holds it, and where its files are.
 
-    Sizes are in pixels; `steps` counts optimiser steps; `batch_size` is the global batch, over ranks and micro-batches.
-    `choices` holds what was decided by measuring, so that a resumed run takes it from here and measures nothing again.
+    `root` is the resolved folder of its pictures, empty for arrays. Sizes are in pixels; `steps` counts optimiser steps; `batch_size`
+    is the global batch, over ranks and micro-batches. `choices` holds what was decided by measuring, so that a resumed run takes it
+    from here and measures nothing again.
     """
 
     folder: Path
     data: str
+    root: str = ""
     kind: str = "image"
     task: str
     options: dict[str, Any]

@@ -22,6 +22,7 @@ class Corpus:
     """`rows` of the store are for training, `(n,)` long; the others are held out. `size` is the side of a view in pixels."""
 
     name: str
+    root: str
     store: Store
     split: Split
     rows: Tensor
@@ -71,4 +72,4 @@ def prepare(
     rows = torch.tensor([row for row, name in enumerate(store.ids) if part[name] == "train"], dtype=torch.long)
     if not len(rows):
         raise ValueError(f"no picture of {source.name} is left to train on: all {len(store.ids)} are held out. Hold out fewer.")
-    return Corpus(source.name, store, parts, rows, size)
+    return Corpus(source.name, source.root, store, parts, rows, size)

@@ -47,10 +47,10 @@ class FileSource(Source):
 def open_source(data: str | Path | Sequence[Any] | Values | torch.Tensor | Dataset[Any] | Source, *, kind: str = "auto") -> Source:
     """List the pictures of a folder (nested), file, glob, table, list of paths, array, .npz/.npy file or torch dataset; none is decoded.
 
-    `kind` is "auto" or "images". Raises ValueError that says what came, what was expected, and how to mend it.
+    `kind` is "auto" or "image". Raises ValueError that says what came, what was expected, and how to mend it.
     """
-    if kind not in ("auto", "images"):
-        raise ValueError(f"kind={kind!r} was given. Expected 'auto' or 'images': this version learns from pictures.")
+    if kind not in ("auto", "image"):
+        raise ValueError(f"kind={kind!r} was given. Expected 'auto' or 'image': this version learns from pictures.")
     if isinstance(data, Source):
         return data
     if isinstance(data, (str, Path)):

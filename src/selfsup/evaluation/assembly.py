@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -56,6 +57,7 @@ def evaluate(
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
     opened = _opened(runs)
+    folder = _folder(opened, out)
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, groups)
     source = open_source(opened[0].data if data is None else data)
     grounds = _grounds(source, opened, protocol)
@@ -66,7 +68,7 @@ def evaluate(
             entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights)
     notes = _notes(entries, problem, protocol=protocol, runs=opened) + _copy_notes(grounds[_key(opened[0])])
     results = _results(entries, problem, source=source, protocol=protocol, notes=notes)
-    return _saved(results, opened, out)
+    return _saved(results, opened, folder)
 
 
 def _opened(runs: Run | str | Path | Sequence[Run | str | Path]) -> list[Run]:
@@ -82,12 +84,19 @@ def _opened(runs: Run | str | Path | Sequence[Run | str | Path]) -> list[Run]:
     return opened
 
 
+ALIKE = (
+    "task", "options", "backbone", "size", "views", "weights", "batch_size", "accumulate", "optimizer", "learning_rate", "weight_decay",
+    "clip", "schedule", "pictures", "fingerprint",
+)  # fmt: skip
+"""What runs of one row have in common: every setting but the seed, and steps where a time was given."""
+
+
 def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Runs that differ in their seed only, under the name of their task; with what tells them apart where a task was run otherwise too."""
     alike: dict[str, list[Run]] = {}
     for run in runs:
-        length = run.budget or run.steps
-        key = [run.task, run.options, run.backbone, run.size, run.views, run.weights, run.batch_size, run.optimizer, run.schedule, length]
+        settings = dataclasses.asdict(run)
+        key = {name: settings[name] for name in ALIKE} | {"length": run.budget or run.steps}
         alike.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(run)
     named: dict[str, list[Run]] = {}
     for group in alike.values():
@@ -237,10 +246,19 @@ def _copy_notes(ground: Ground) -> list[str]:
     ]
 
 
-def _saved(results: Results, runs: Sequence[Run], out: str | Path | None) -> Results:
-    """Write everything into `out` or the folder that the runs lie in, and results.json into each run, where `embed` finds its layer."""
-    common = Path(os.path.commonpath([run.folder.resolve().parent for run in runs])) if len(runs) > 1 else runs[0].folder
-    saved = results.save(out if out is not None else common)
+def _folder(runs: Sequence[Run], out: str | Path | None) -> Path:
+    """Where results go: `out`, the only run's folder, or the one that all runs lie in. Raises ValueError before anything is scored."""
+    if out is not None or len(runs) == 1:
+        return runs[0].folder if out is None else Path(out)
+    parents = {run.folder.resolve().parent for run in runs}
+    if len({parent.anchor for parent in parents}) > 1 or not os.access(common := Path(os.path.commonpath(parents)), os.W_OK):
+        raise ValueError(f"the runs lie in unrelated folders ({', '.join(sorted(map(str, parents)))}); say with --out where scores go.")
+    return common
+
+
+def _saved(results: Results, runs: Sequence[Run], out: Path) -> Results:
+    """Write everything into `out`, and results.json into each run, where `embed` finds its layer."""
+    saved = results.save(out)
     assert saved.folder is not None
     for run in runs:
         if run.folder.resolve() != saved.folder.resolve():

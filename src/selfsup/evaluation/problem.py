@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from selfsup.data import Labels, Source, Split, Store, make_split, read_labels
+from selfsup.embedding import parts_in
 from selfsup.evaluation.draws import draw_labels, holdout
 from selfsup.evaluation.metrics import is_skewed
 from selfsup.evaluation.predictions import Setting
@@ -137,18 +138,12 @@ def pose(source: Source, store: Store, *, runs: Sequence[Run], protocol: Protoco
 
 def _parts(runs: Sequence[Run], source: Source, store: Store) -> list[str | None]:
     """What each picture was to the runs: "train", "test", or None for data they have not seen. Raises ValueError if they differ."""
-    every: list[list[str | None]] = []
-    for run in runs:
-        same = run.fingerprint == store.fingerprint or (bool(source.root) and run.data == source.name)
-        if same and run.split_file.is_file():
-            every.append(list(Split.load(run.split_file).parts_of(store.ids)))
-        else:
-            every.append(["train"] * len(store.ids) if same else [None] * len(store.ids))
+    every = [parts_in(run, source, store) for run in runs]
     for run, parts in zip(runs, every, strict=True):
         if parts != every[0]:
             raise ValueError(
                 f"the runs {runs[0].folder} and {run.folder} did not hold out the same pictures, so that their scores cannot be compared. "
-                "Evaluate them one by one, or pretrain them with the same --split or --holdout and --seed."
+                "Evaluate them one by one, or pretrain them with the same --split, or --holdout and --groups."
             )
     return every[0]
 

@@ -39,10 +39,11 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def go_back(folder: Path, step: int) -> None:
-    """Make the checkpoint of `step` the one to go on from. Raises ValueError when it is not there."""
+    """Make the checkpoint of `step` the newest; later ones are removed. Raises ValueError when it is not there."""
     if not (folder / str(step)).is_dir():
         raise ValueError(f"{folder} has no checkpoint of step {step} to go on from.")
     write_whole(folder / POINTER, str(step))
+    _forget(folder, step, None)
 
 
 def load_checkpoint(checkpoint: Path, task: Pretext, optimizer: torch.optim.Optimizer) -> int:

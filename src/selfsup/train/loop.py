@@ -31,7 +31,7 @@ LOG_ENTRIES = 200  # about so many lines of metrics.jsonl a run
 LOOKS = 20  # about so many looks at the embeddings a run
 
 
-class Interrupted(Exception):
+class Interrupted(InterruptedError):
     """Ctrl-C or SIGTERM: the state was saved, and `--resume` goes on from it."""
 
 

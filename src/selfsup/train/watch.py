@@ -39,7 +39,7 @@ def embed_sample(backbone: Backbone, images: Tensor) -> Float[Tensor, "N D"]:
     """Embeddings of a fixed sample of uint8 pictures, in evaluation mode, so that watching changes nothing in training."""
     training = backbone.training
     backbone.eval()
-    embeddings = backbone.embed(plain(images, backbone.size)).float()
+    embeddings = backbone.embed(plain(images, backbone.size)).float().cpu()  # MPS has no float64
     backbone.train(training)
     return embeddings
 
