@@ -97,7 +97,7 @@ def test_pretrain_hands_every_option_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert given == {
         "data": "photos", "task": "simclr", "backbone": "b", "size": 32, "budget": None, "steps": 7, "epochs": None, "batch_size": 64,
         "accumulate": 2, "learning_rate": 0.01, "weight_decay": None, "precision": "fp32",
-        "optimizer": "lars", "schedule": "constant", "seed": 3, "out": Path("o"),
+        "optimizer": "lars", "schedule": "constant", "seed": 3, "out": Path("o"), "store_limit": 100.0,
         "options": {"temperature": "0.5", "flip": "false"}, "views": "v.py:fn", "weights": "w", "split": None, "holdout": 0.2,
         "groups": "folder", "resume": True, "kind": "image",
     }  # fmt: skip

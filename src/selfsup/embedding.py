@@ -59,7 +59,7 @@ def embed(
     backbone = load_backbone(run.folder).to(device()).eval()
     layer = checked_layer(backbone, layer or chosen_layer(run, backbone))
     source = open_source(run.data if data is None else data, kind=kind)
-    store = open_store(source, side=run.store_side, channels=run.channels)
+    store = open_store(source, side=run.store_side, channels=run.channels, limit_bytes=int(run.store_limit * 1e9))
     file = Path(out) if out is not None else run.embeddings_file
     file.parent.mkdir(parents=True, exist_ok=True)
     width = _write(file, backbone, store, layer, parts_in(run, source, store))

@@ -56,6 +56,7 @@ class _Wishes:
     out: str | Path | None
     views: str | None
     weights: str | Path | None
+    store_limit: float
 
     def seconds(self) -> float | None:
         """The time budget, unless steps or epochs were given. Raises ValueError when more than one of the three was."""
@@ -106,7 +107,7 @@ def pretrain(
     wishes = _Wishes(
         task=task, options=options or {}, backbone=backbone, size=size, budget=budget, steps=steps, epochs=epochs,
         batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate, weight_decay=weight_decay, optimizer=optimizer,
-        schedule=schedule, precision=precision, seed=seed, out=out, views=views, weights=weights,
+        schedule=schedule, precision=precision, seed=seed, out=out, views=views, weights=weights, store_limit=store_limit,
     )  # fmt: skip
     with world() as ranks:
         before = _interrupted(wishes) if resume else None
@@ -165,7 +166,7 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
         budget=(wishes.budget or DEFAULT_BUDGET) if allowed else None, seed=wishes.seed, optimizer=wishes.optimizer,
         learning_rate=wishes.learning_rate or default_rate(wishes.optimizer, batch_size), weight_decay=decay,
         schedule=wishes.schedule, pictures=len(corpus.rows), held_out=len(corpus.store.ids) - len(corpus.rows), choices=choices,
-        versions=_versions(), fingerprint=corpus.store.fingerprint, skipped=dict(corpus.store.skipped),
+        versions=_versions(), store_limit=wishes.store_limit, fingerprint=corpus.store.fingerprint, skipped=dict(corpus.store.skipped),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )  # fmt: skip
     run = _with_steps(run, wishes, allowed, module, batches, ranks)

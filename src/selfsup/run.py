@@ -45,6 +45,7 @@ class Run:
     clip: float = 3.0
     pictures: int = 0
     held_out: int = 0
+    store_limit: float = 100.0
     choices: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""

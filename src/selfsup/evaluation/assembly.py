@@ -126,7 +126,7 @@ def _grounds(source: Source, runs: Sequence[Run], protocol: Protocol) -> Grounds
     grounds: dict[tuple[int, int], Ground] = {}
     for run in runs:
         if _key(run) not in grounds:
-            store = open_store(source, side=run.store_side, channels=run.channels)
+            store = open_store(source, side=run.store_side, channels=run.channels, limit_bytes=int(run.store_limit * 1e9))
             grounds[_key(run)] = Ground(store, pose(source, store, runs=runs, protocol=protocol))
     return grounds
 

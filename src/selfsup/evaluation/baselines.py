@@ -92,7 +92,9 @@ def augment_of(run: Run) -> Augment:
     known = {item.name for item in dataclasses.fields(Augment)} - {"size", "crop", "noise"}
     named = {name: tuple(value) if isinstance(value, list) else value for name, value in run.options.items() if name in known}
     options: dict[str, Any] = {"jitter": 0.0, "grey": 0.0} | named
-    return Augment(size=run.size, crop=(float(run.options.get("crop", 0.2)), 1.0), **options)
+    smallest = run.options.get("crop", 0.2)
+    smallest = smallest if isinstance(smallest, float | int) and 0 < smallest <= 1 else 0.2  # a user's task may mean something else by it
+    return Augment(size=run.size, crop=(float(smallest), 1.0), **options)
 
 
 def pixels(setup: Setup, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:

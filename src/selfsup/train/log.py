@@ -17,22 +17,22 @@ class Log:
         self.live = sys.stderr.isatty() and not quiet
         self.printed = 0.0
 
-    def forget_after(self, step: int) -> float:
-        """Drop entries later than `step`, written by a run that was killed after its last checkpoint; the seconds spent until then."""
+    def forget_after(self, step: int) -> list[dict[str, Any]]:
+        """Drop entries later than `step`, written by a run that was killed after its last checkpoint; those that are left."""
         if not self.file.is_file():
-            return 0.0
+            return []
         entries = [entry for entry in map(_parsed, self.file.read_text(encoding="utf-8").splitlines()) if entry and entry["step"] <= step]
         self.file.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
-        return max((float(entry.get("seconds", 0.0)) for entry in entries), default=0.0)
+        return entries
 
     def add(self, **entry: Any) -> None:
         """Append one entry."""
         with self.file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(entry) + "\n")
 
-    def warn(self, step: int, words: str) -> None:
+    def warn(self, step: int, kind: str, words: str) -> None:
         """Say a warning and keep it for the report."""
-        self.add(step=step, warning=words)
+        self.add(step=step, warning=words, kind=kind)
         if not self.quiet:
             print(f"{chr(13) if self.live else ''}Warning at step {step:,}: {words}", file=sys.stderr)
 

@@ -143,7 +143,9 @@ class _Progress:
     rank: float | None = None
 
     def __post_init__(self) -> None:
-        self.seconds = self.log.forget_after(self.start) if self.world.leads else 0.0
+        entries = self.log.forget_after(self.start) if self.world.leads else []
+        self.seconds = max((float(entry.get("seconds", 0.0)) for entry in entries), default=0.0)
+        self.watch.remember(entries)
 
     def after(self, number: int, terms: dict[str, float], facts: dict[str, float], *, task: Pretext) -> None:
         """Called after step `number` (from 0) with its loss terms."""
@@ -172,8 +174,9 @@ class _Progress:
         self.rank, spread = embedding_rank(embeddings), embedding_spread(embeddings)
         mean_loss = sum(self.losses) / len(self.losses)
         self.losses.clear()
-        for words in self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread):
-            self.log.warn(done, words)
+        found = self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread)
+        for kind, words in found.items():
+            self.log.warn(done, kind, words)
         return {"rank": round(self.rank, 3), "spread": round(spread, 5)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -52,8 +53,15 @@ class Watch:
     spreads: list[float] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
 
-    def warnings(self, *, progress: float, loss: float, rank: float, spread: float) -> list[str]:
-        """New warnings, at most one of each kind a run. `loss` is the mean since the last look."""
+    def remember(self, entries: list[dict[str, Any]]) -> None:
+        """Take up what a resumed run saw and said before, from its log."""
+        looks = [entry for entry in entries if entry.get("spread") is not None]
+        self.losses += [float(entry["loss"]) for entry in looks]
+        self.spreads += [float(entry["spread"]) for entry in looks]
+        self.told |= {entry["kind"] for entry in entries if "kind" in entry}
+
+    def warnings(self, *, progress: float, loss: float, rank: float, spread: float) -> dict[str, str]:
+        """New warnings in words by their kind, at most one of each kind a run. `loss` is the mean since the last look."""
         self.losses.append(loss)
         self.spreads.append(spread)
         found = {}
@@ -68,6 +76,6 @@ class Watch:
                 f"the loss has not fallen: {self.losses[0]:.3f} at first, {fmean(self.losses[-3:]):.3f} now, {progress:.0%} of the way in. "
                 "Nothing is being learned. Try another --learning-rate, and look at the views in the report: the task may be impossible."
             )
-        fresh = [words for kind, words in found.items() if kind not in self.told]
+        fresh = {kind: words for kind, words in found.items() if kind not in self.told}
         self.told |= set(found)
         return fresh
