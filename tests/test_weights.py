@@ -51,7 +51,7 @@ def test_backbone_json_tells_everything(tmp_path: Path) -> None:
     assert content["format"] == 1
     assert content["layers"] == ["stage1", "stage2", "stage3", "stage4"]
     assert (content["width"], content["stride"], content["size"], content["channels"]) == (256, 8, 32, 3)
-    assert content["arguments"] == {"widths": [24, 64, 64, 128, 128, 224, 256], "halving": [1, 3, 5]}
+    assert content["arguments"] == {"widths": [32, 64, 64, 128, 128, 224, 256], "halving": [1, 3, 5]}
 
 
 def test_a_saved_network_keeps_its_shape_when_defaults_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
