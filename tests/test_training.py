@@ -212,12 +212,13 @@ def test_seconds_per_step_is_the_median(monkeypatch: pytest.MonkeyPatch) -> None
     assert seconds_per_step(step, most=18.1) == pytest.approx(1.1)
 
 
-def test_a_time_budget_is_kept(tmp_path: Path) -> None:
-    began = time.monotonic()
+def test_a_time_budget_becomes_steps(tmp_path: Path) -> None:
+    """As many steps as fit into three seconds at the time measured for one, less what measuring took. No clock: machines are busy."""
     run = pretrain(digits(), task="rotation", size=16, budget="3s", batch_size=32, out=tmp_path / "run")
-    assert run.steps > 5
-    assert 1.5 < time.monotonic() - began < 9
-    assert run.choices["seconds_per_step"] * run.steps == pytest.approx(3, rel=0.5)
+    planned = run.choices["seconds_per_step"] * run.steps
+    assert 0.5 < planned <= 3.0
+    last = json.loads(run.metrics_file.read_text().splitlines()[-1])
+    assert last["step"] == run.steps
 
 
 def test_cosine_and_constant() -> None:
