@@ -32,7 +32,7 @@ def headline(collected: Collected) -> str:
 
 def verdict(comparison: Comparison) -> str:
     """A comparison in words: "SimCLR beats raw pixels by 16.8 points", "... are not told apart"."""
-    task, other = task_title(comparison.row), comparison.against
+    task, other = task_title(comparison.row), comparison.against.replace("from scratch", "training from scratch")
     points = signed(abs(comparison.difference)).lstrip("+")
     if comparison.verdict == "better":
         return f"{task} beats {other} by {points} points"
