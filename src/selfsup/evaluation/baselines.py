@@ -165,8 +165,7 @@ def score_network(network: Backbone, store: Store, *, problem: Problem, settings
 
 def network_features(network: Backbone, store: Store, rows: Int[np.ndarray, "n"]) -> Features:
     """All layers of a network, each pooled by mean and by maximum, in the store's order of `rows`."""
-    with torch.no_grad():
-        return layer_embeddings(network.to(device()).eval(), store, torch.as_tensor(rows, dtype=torch.long))
+    return layer_embeddings(network.to(device()), store, torch.as_tensor(rows, dtype=torch.long))
 
 
 def from_scratch(setup: Setup, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
