@@ -88,10 +88,12 @@ def ours(case: Case) -> Iterator[int]:
     from selfsup.train.calibration import choose_kernels
     from selfsup.train.distributed import World
     from selfsup.train.loop import one_step
+    from selfsup.train.memory import keep_memory
     from selfsup.train.optimizer import make_optimizer
     from selfsup.train.precision import Kernels
     from selfsup.train.step import Step
 
+    keep_memory()
     corpus = prepare(pictures(case.size), size=case.size)
     if case.network == "vit":
         backbone = build("vit_tiny_patch16_224", size=case.size)

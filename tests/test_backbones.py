@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone, available, build, use_attention
-from selfsup.backbones.choice import fastest
 from selfsup.backbones.timm_backbone import TimmBackbone, freeze_unused
 from selfsup.backbones.transformer import TransformerBackbone, evenly_spaced, patch_side
 
@@ -268,13 +267,6 @@ def test_plain_attention_is_its_formula() -> None:
     heads = [slice(n * 64, (n + 1) * 64) for n in range(3)]
     mixed = [torch.softmax(query[..., h] @ key[..., h].mT / 8, dim=-1) @ value[..., h] for h in heads]
     torch.testing.assert_close(layer(x), layer.proj(torch.cat(mixed, dim=-1)))
-
-
-def test_fastest_takes_the_minimum_without_the_first() -> None:
-    calls: list[int] = []
-    seconds = fastest(lambda: calls.append(1), device=torch.device("cpu"), repetitions=2)
-    assert len(calls) == 3
-    assert 0 <= seconds < 0.1
 
 
 def test_unused_weights_are_frozen() -> None:

@@ -13,6 +13,7 @@ from selfsup.tasks import TASKS
 SOURCE = Path(__file__).parents[1] / "src" / "selfsup"
 ORDER = (
     "run",
+    "timing",
     "data",
     "views",
     "backbones",

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from selfsup.backbones import Backbone
 from selfsup.data import Store
 from selfsup.train.distributed import device
+from selfsup.train.memory import keep_memory
 from selfsup.train.precision import Kernels
 from selfsup.views import Augment, plain
 
@@ -90,6 +91,7 @@ def train_classifier(
 
     The whole network is trained. Everything random follows from `seed`, and `backbone` stays as it is.
     """
+    keep_memory()
     place = device()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -26,6 +26,7 @@ from selfsup.train.calibration import SHARE_TO_TIME, choose_kernels, time_steps
 from selfsup.train.checkpoint import go_back, newest_checkpoint
 from selfsup.train.distributed import World, device, world
 from selfsup.train.log import clock
+from selfsup.train.memory import keep_memory
 from selfsup.train.optimizer import DEFAULT_DECAY, DEFAULT_RATES, default_rate
 from selfsup.train.schedule import SCHEDULES, cool_down_start
 
@@ -109,6 +110,7 @@ def pretrain(
         batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate, weight_decay=weight_decay, optimizer=optimizer,
         schedule=schedule, precision=precision, seed=seed, out=out, views=views, weights=weights, store_limit=store_limit,
     )  # fmt: skip
+    keep_memory()
     with world() as ranks:
         before = _interrupted(wishes) if resume else None
         if before is None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from selfsup.backbones.names import build
+from selfsup.timing import shortest
 
 LONG_BUDGET = 30 * 60
 """Seconds from which a larger network is thought of at all."""
@@ -76,30 +75,13 @@ def _seconds(name: str, shape: tuple[int, int, int, int], dtype: torch.dtype) ->
             embedding = backbone.embed(images)
         torch.autograd.backward(embedding.float().square().mean())
 
-    return fastest(step, device=device, repetitions=2)
+    return shortest([step], device=device)[0]
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
-def fastest(step: Callable[[], object], *, device: torch.device, repetitions: int = 3) -> float:
-    """Seconds of the fastest of several calls, after one to warm up: the minimum is what other programs disturb least."""
-    times = []
-    for _ in range(repetitions + 1):
-        _wait(device)
-        start = time.perf_counter()
-        step()
-        _wait(device)
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
-
-
 def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager[object]:
     """Autocast to `dtype`, or nothing for fp32."""
     return contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from torch import nn
 from selfsup.backbones.attention import use_attention
 from selfsup.backbones.backbone import Attention
 from selfsup.backbones.convolution import MatmulConv2d, use_matmul_convolutions
+from selfsup.timing import shortest
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,17 @@ def fastest_kernels(
 ) -> tuple[Kernels, dict[str, float]]:
     """The kernels with the shortest `step`, and the seconds each took. `step` runs one forward and backward pass, changing nothing.
 
-    Each is run once unmeasured and then twice in turn with the others; the shorter time counts, since noise only adds. A choice has
-    to win by 5 % to be preferred to a safer one.
+    A choice has to win by 5 % to be preferred to a safer one.
     """
     tried = [kernels for kernels in candidates(module, device) if precision in ("auto", kernels.precision)]
     if not tried:
         raise ValueError(f"precision {precision!r} is not known; expected auto, fp32 or bf16.")
-    seconds = {kernels: float("inf") for kernels in tried}
-    for turn in range(3):
-        for kernels in tried:
-            kernels.apply(module)
-            start = time.perf_counter()
-            step(kernels)
-            if turn:
-                seconds[kernels] = min(seconds[kernels], time.perf_counter() - start)
+
+    def trial(kernels: Kernels) -> None:
+        kernels.apply(module)
+        step(kernels)
+
+    seconds = dict(zip(tried, shortest([partial(trial, kernels) for kernels in tried], device=device), strict=True))
     best = tried[0]
     for kernels in tried[1:]:
         if seconds[kernels] < 0.95 * seconds[best]:
