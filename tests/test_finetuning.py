@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from selfsup import finetuning
 from selfsup.backbones import Backbone, build
 from selfsup.data import Store, open_source, open_store
 from selfsup.finetuning import Classifier, Recipe, _class_weights, train_classifier, tuned
@@ -51,14 +54,38 @@ def test_the_seed_decides_and_the_backbone_stays(backbone: Backbone, store: Stor
     assert (torch.get_rng_state() == state).all()
 
 
-def test_tuning_takes_the_recipe_that_works(backbone: Backbone, store: Store) -> None:
-    poor, good = Recipe(GENTLE, learning_rate=1e-7, steps=60), Recipe(GENTLE, steps=60)
-    assert tuned(backbone, store, rows=ROWS, targets=TARGETS[ROWS], recipes=[poor, good]) is good
+def test_tuning_takes_the_rate_that_works(backbone: Backbone, store: Store) -> None:
+    recipe = Recipe(GENTLE, steps=60)
+    found = tuned(backbone, store, rows=ROWS, targets=TARGETS[ROWS], recipe=recipe, options={"learning_rate": (1e-7, 2e-3)})
+    assert found == replace(recipe, learning_rate=2e-3)
+
+
+def test_options_are_settled_one_after_the_other(backbone: Backbone, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three views and two rates are four trials, not six; the rate is tried on the best views."""
+    tried: list[tuple[float, float]] = []
+    right = {(0.1, 1e-3): 0.2, (0.5, 1e-3): 0.9, (0.8, 1e-3): 0.4, (0.5, 2e-3): 0.7}
+
+    class Fake:
+        def __init__(self, recipe: Recipe) -> None:
+            tried.append((recipe.augment.crop[0], recipe.learning_rate))
+
+        def predict(self, _: Store, rows: np.ndarray) -> np.ndarray:
+            truth = TARGETS[rows]
+            share = right[tried[-1]]
+            return np.where(np.eye(3)[truth] > 0, share, (1 - share) / 2)
+
+    monkeypatch.setattr(finetuning, "train_classifier", lambda *_, recipe, **__: Fake(recipe))
+    augments = [Augment(8, crop=(low, 1.0)) for low in (0.1, 0.5, 0.8)]
+    options = {"augment": augments, "learning_rate": (1e-3, 2e-3)}
+    found = tuned(backbone, store, rows=ROWS, targets=TARGETS[ROWS], recipe=Recipe(GENTLE), options=options)
+    assert tried == [(0.1, 1e-3), (0.5, 1e-3), (0.8, 1e-3), (0.5, 2e-3)]
+    assert (found.augment.crop[0], found.learning_rate) == (0.5, 1e-3)
 
 
 def test_too_few_labels_to_tune_with_take_the_first(backbone: Backbone, store: Store) -> None:
-    first, second = Recipe(GENTLE), Recipe(GENTLE, learning_rate=1.0)
-    assert tuned(backbone, store, rows=np.array([0, 1, 10]), targets=np.array([0, 1, 0]), recipes=[first, second]) is first
+    few = {"rows": np.array([0, 1, 10]), "targets": np.array([0, 1, 0])}
+    found = tuned(backbone, store, **few, recipe=Recipe(GENTLE), options={"learning_rate": (5e-3, 1.0)})
+    assert found == Recipe(GENTLE, learning_rate=5e-3)
 
 
 def test_steps_follow_the_labels() -> None:

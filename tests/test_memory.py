@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from selfsup.train.memory import peak_memory
 
 FAULTS = """
 import resource, sys, torch
@@ -31,3 +34,14 @@ def test_the_third_step_faults_no_page_in_again() -> None:
     )
     assert plain > 10_000, "without it the library gives the pages back; if it no longer does, keep_memory can go"
     assert kept < plain / 100
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not told there")
+def test_the_peak_is_at_least_what_was_allocated() -> None:
+    before = peak_memory()
+    held = torch.ones(75_000_000)  # 300 MB, written to
+    after = peak_memory()
+    assert before is not None
+    assert after is not None
+    assert after >= 4 * held.numel()
+    assert before < 8_000_000_000

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache as once
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,27 +125,36 @@ def tuned(
     *,
     rows: Int[np.ndarray, "n"],
     targets: Int[np.ndarray, "n"],
-    recipes: Sequence[Recipe],
+    recipe: Recipe,
+    options: Mapping[str, Sequence[Any]],
     seed: int = 0,
 ) -> Recipe:
-    """The recipe that tells a held-back third of these labels best, after a third of the steps; the earlier of equals.
+    """`recipe` with those of the `options` (field of the recipe to values) that tell a held-back third of these labels best.
 
-    Nothing but `rows` and `targets` is looked at. The mean probability of the truth settles what is equal.
+    One option is settled after the other, so that they cost as many trials as they have values together, not as they have
+    combinations; each trial trains a third of the steps. The earlier of equals wins, and the mean probability of the truth settles what
+    is equal. Nothing but `rows` and `targets` is looked at; too few labels leave the first value of each option.
     """
-    if len(recipes) == 1 or np.unique_counts(targets).counts.min() < TUNING_FOLDS:
-        return recipes[0]
+    if np.unique_counts(targets).counts.min() < TUNING_FOLDS:
+        return replace(recipe, **{name: values[0] for name, values in options.items()})
     folds = StratifiedKFold(TUNING_FOLDS, shuffle=True, random_state=seed)
     inside, held_back = next(iter(folds.split(targets, targets)))
     classes, truth = int(targets.max()) + 1, targets[held_back]
-    qualities = []
-    for recipe in recipes:
-        short = replace(recipe, steps=math.ceil(recipe.steps_for(len(rows)) / TUNING_FOLDS))
+
+    @once
+    def quality(trial: Recipe) -> float:
+        short = replace(trial, steps=math.ceil(trial.steps_for(len(rows)) / TUNING_FOLDS))
         model = train_classifier(backbone, store, rows=rows[inside], targets=targets[inside], classes=classes, recipe=short, seed=seed)
         scores = model.predict(store, rows[held_back])
         right = (scores.argmax(1) == truth) + 0.01 * scores[np.arange(len(truth)), truth]
-        shares = 1 / np.bincount(truth)[truth] if recipe.balanced else np.ones(len(truth))
-        qualities.append(float(np.average(right, weights=shares)))
-    return recipes[int(np.argmax(qualities))]
+        shares = 1 / np.bincount(truth)[truth] if trial.balanced else np.ones(len(truth))
+        return float(np.average(right, weights=shares))
+
+    best = recipe
+    for name, values in options.items():
+        trials = [replace(best, **{name: value}) for value in values]
+        best = max(trials, key=quality) if len(trials) > 1 else trials[0]
+    return best
 
 
 def _groups(model: nn.Module, decay: float) -> list[dict[str, object]]:

@@ -171,28 +171,28 @@ def network_features(network: Backbone, store: Store, rows: Int[np.ndarray, "n"]
 def from_scratch(setup: Setup, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
     """The backbone trained from scratch on the labels of each draw, each time from other initial weights.
 
-    It has no probe of its own: the same predictions stand beside every probe. Learning rate, and the views where runs differ in
-    them, are tuned inside the labels from 5 a class on.
+    It has no probe of its own: the same predictions stand beside every probe. The views where runs differ in them, and then the
+    learning rate, are tuned inside the labels from 5 a class on.
     """
-    recipes = [Recipe(augment, learning_rate=rate, balanced=setup.problem.skewed, kernels=setup.kernels)
-               for rate in RATES for augment in setup.augments]  # fmt: skip
     found: dict[int | str, Predictions] = {}
     backbone = dataclasses.asdict(setup.settings)
     views = [json.dumps(dataclasses.asdict(augment)) for augment in setup.augments]
     for count in dict.fromkeys(setting.labels_per_class for setting in settings):
         key = setup.key(Setting("scratch", count), backbone=backbone, views=views, rates=RATES)
-        found[count] = cached("scratch", key, make=partial(_train_draws, setup, count, recipes=recipes, told=told))
+        found[count] = cached("scratch", key, make=partial(_train_draws, setup, count, told=told))
     return {setting: found[setting.labels_per_class] for setting in settings}
 
 
-def _train_draws(setup: Setup, count: int | str, *, recipes: Sequence[Recipe], told: Told) -> Predictions:
+def _train_draws(setup: Setup, count: int | str, *, told: Told) -> Predictions:
     scores: list[tuple[Float[np.ndarray, "N K"], str]] = []
     problem, draws = setup.problem, setup.problem.draws[count]
+    options = {"augment": setup.augments, "learning_rate": RATES}
     for number, draw in enumerate(draws):
         told(f"{SCRATCH} ({count} labels a class, draw {number + 1} of {len(draws)})")
         network, targets = setup.build(1000 + number), problem.targets[draw]
-        few = isinstance(count, int) and count < FEWEST
-        recipe = recipes[0] if few else tuned(network, setup.store, rows=draw, targets=targets, recipes=recipes, seed=number)
+        recipe = Recipe(setup.augments[0], balanced=problem.skewed, kernels=setup.kernels)
+        if not isinstance(count, int) or count >= FEWEST:
+            recipe = tuned(network, setup.store, rows=draw, targets=targets, recipe=recipe, options=options, seed=number)
         model = train_classifier(network, setup.store, rows=draw, targets=targets, classes=len(problem.classes), recipe=recipe, seed=number)
         scores.append((model.predict(setup.store, problem.test), ""))
     return collect(scores, problem.truth)

@@ -20,6 +20,7 @@ from selfsup.run import Run
 from selfsup.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 from selfsup.train.distributed import World, use_global_batch_norm
 from selfsup.train.log import Log
+from selfsup.train.memory import peak_memory
 from selfsup.train.optimizer import make_optimizer, set_rate
 from selfsup.train.precision import Kernels
 from selfsup.train.schedule import SCHEDULES, cool_down_start
@@ -169,7 +170,7 @@ class _Progress:
             self.spent = self.waited = 0.0
             self.steps = 0
 
-    def _look(self, done: int, task: Pretext) -> dict[str, float]:
+    def _look(self, done: int, task: Pretext) -> dict[str, float | int | None]:
         embeddings = embed_sample(task.backbone, self.watched)
         self.rank, spread = embedding_rank(embeddings), embedding_spread(embeddings)
         mean_loss = sum(self.losses) / len(self.losses)
@@ -177,7 +178,7 @@ class _Progress:
         found = self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread)
         for kind, words in found.items():
             self.log.warn(done, kind, words)
-        return {"rank": round(self.rank, 3), "spread": round(spread, 5)}
+        return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}
 
 
 @contextmanager

