@@ -4,9 +4,9 @@
     python benchmarks/search.py --out DIR --tasks rotation dae
 
 Of the 4,000 MNIST digits that every other benchmark pretrains on, 3,000 are pretrained on and give the labels here, and 1,000 are
-scored: linear probe, 10 labels a class, 20 draws of labels. The 1,000 that others score are not looked at. The first trial of a task has its defaults; each other one draws
-every option of its space at random, from a seed. Every trial has as many steps. Trials that are done are kept in DIR/trials.jsonl and
-not done again.
+scored: linear probe, 10 labels a class, 20 draws of labels. The 1,000 that others score are not looked at. The first trial of a task
+has its defaults; each other one draws every option of its space at random, from a seed. Every trial has as many steps. Trials that are
+done are kept in DIR/trials.jsonl and not done again.
 """
 
 from __future__ import annotations
