@@ -1,0 +1,74 @@
+"""A page of pictures: what each task showed its network, and what the network answered.
+
+    python benchmarks/pictures.py RUN [RUN …] --out docs/pictures      # one PNG a run, named after its task, and README.md
+
+Runs of `benchmarks/tasks.py mnist` will do. The pictures are those of the runs' reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from selfsup.run import Run
+from selfsup.tasks import find_task
+
+SIDE, GAP, MARGIN, COLUMNS = 84, 6, 150, 8  # pixels; the margin holds the name of a line
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def lines(run: Run) -> dict[str, Pixels]:
+    """Name to pictures (n, C, h, w), in the order they were kept; views of several crops a picture line by line."""
+    found: dict[str, Pixels] = {}
+    with np.load(run.samples / "pictures.npz", allow_pickle=False) as kept:
+        for name in kept.files:
+            pictures, words = kept[name], name.partition("/")[2].replace("_", " ") or "picture"
+            if name.startswith("shown/") and "picture" in found and words == "original":
+                continue
+            if pictures.ndim == 5:
+                found |= {f"{words} {number + 1}": pictures[:, number] for number in range(pictures.shape[1])}
+            else:
+                found[words] = pictures
+    return found
+
+
+def sheet(rows: dict[str, Pixels]) -> Image.Image:
+    """All lines below one another, a column a picture; small pictures are magnified without smoothing."""
+    page = Image.new("RGB", (MARGIN + COLUMNS * (SIDE + GAP), len(rows) * (SIDE + GAP)), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(16)
+    for number, (name, pictures) in enumerate(rows.items()):
+        top = number * (SIDE + GAP)
+        pen.text((4, top + SIDE / 2 - 10), name, fill="black", font=font)
+        for column, picture in enumerate(pictures[:COLUMNS]):
+            image = Image.fromarray(picture.transpose(1, 2, 0).squeeze())
+            large = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.NEAREST if max(image.size) < SIDE else Image.Resampling.BOX)
+            page.paste(large, (MARGIN + column * (SIDE + GAP), top))
+    return page
+
+
+def first_words(task: str) -> str:
+    """The first sentence of a task's docstring."""
+    return (find_task(task).__doc__ or "").strip().partition(". ")[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    page = ["# What each task shows its network, and what the network answers", ""]
+    for folder in asked.runs:
+        run = Run.open(folder)
+        sheet(lines(run)).save(asked.out / f"{run.task}.png", optimize=True)
+        length = f"{run.steps:,} steps of {run.batch_size} on {run.pictures:,} pictures with `{run.backbone}`"
+        page += [f"## {run.task}", "", f"{first_words(run.task)}. {length}.", "", f"![{run.task}]({run.task}.png)", ""]
+    (asked.out / "README.md").write_text("\n".join(page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
