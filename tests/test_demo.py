@@ -24,3 +24,4 @@ def test_demo_ends_with_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "simclr" in said
     assert str(page) in said
+    assert page.read_text(encoding="utf-8").count('class="place"') == 2 * 10, "the map of each task names the ten digits"

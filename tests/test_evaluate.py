@@ -90,6 +90,7 @@ def test_files_say_the_same(everything: tuple[Results, list[Run]]) -> None:
     assert content["format"] == 1
     assert content["per_class"][0]["class"] == "0"
     assert runs[1].results_file.read_text(encoding="utf-8") == text
+    assert (runs[1].folder / "labels.parquet").read_bytes() == (results.folder / "labels.parquet").read_bytes()
     loaded = Results.load(results.folder / "results.json")
     assert loaded.find("simclr").value == pytest.approx(results.find("simclr").value, abs=1e-6)
     assert loaded.comparisons[0].against == results.comparisons[0].against

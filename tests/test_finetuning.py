@@ -77,7 +77,7 @@ def test_options_are_settled_one_after_the_other(backbone: Backbone, store: Stor
     monkeypatch.setattr(finetuning, "train_classifier", lambda *_, recipe, **__: Fake(recipe))
     augments = [Augment(8, crop=(low, 1.0)) for low in (0.1, 0.5, 0.8)]
     options = {"augment": augments, "learning_rate": (1e-3, 2e-3)}
-    found = tuned(backbone, store, rows=ROWS, targets=TARGETS[ROWS], recipe=Recipe(GENTLE), options=options)
+    found = tuned(backbone, store, rows=ROWS, targets=TARGETS[ROWS], recipe=Recipe(GENTLE, learning_rate=1e-3), options=options)
     assert tried == [(0.1, 1e-3), (0.5, 1e-3), (0.8, 1e-3), (0.5, 2e-3)]
     assert (found.augment.crop[0], found.learning_rate) == (0.5, 1e-3)
 

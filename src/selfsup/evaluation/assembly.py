@@ -53,7 +53,7 @@ def evaluate(
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
     drawn, `seed` what they follow from. `weights` are the user's own, for one more baseline. Writes results.json, predictions.parquet
-    and labels.parquet into `out` (by default the folder the runs are in), and results.json into each run.
+    and labels.parquet into `out` (by default the folder the runs are in), and results.json and labels.parquet into each run.
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
     opened = _opened(runs)
@@ -257,12 +257,13 @@ def _folder(runs: Sequence[Run], out: str | Path | None) -> Path:
 
 
 def _saved(results: Results, runs: Sequence[Run], out: Path) -> Results:
-    """Write everything into `out`, and results.json into each run, where `embed` finds its layer."""
+    """Write everything into `out`; into each run results.json, where `embed` finds its layer, and the labels, for its report."""
     saved = results.save(out)
     assert saved.folder is not None
     for run in runs:
         if run.folder.resolve() != saved.folder.resolve():
-            shutil.copyfile(saved.folder / "results.json", run.results_file)
+            for name in ("results.json", "labels.parquet"):
+                shutil.copyfile(saved.folder / name, run.folder / name)
     return saved
 
 
