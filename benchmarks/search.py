@@ -26,11 +26,17 @@ import numpy as np
 TRIALS, STEPS = 8, 240
 
 CROPS = {"crop": [0.25, 0.5, 0.8]}
+TILES = {"gap": [0.05, 0.1, 0.2], "shift": [0.1, 0.2, 0.3], "crop": [0.5, 0.7, 0.9]}
 SPACES: dict[str, dict[str, list[Any]]] = {
     "simclr": {"crop": [0.15, 0.25, 0.4], "jitter": [0.4, 0.8], "blur": [0.0, 0.5], "temperature": [0.1, 0.2, 0.5], "turn": [0.0, 20.0]},
     "rotation": {**CROPS, "every_turn": [False, True], "jitter": [0.0, 0.5]},
+    "relative_location": {**TILES, "pairs": ["all", "one"], "hidden": [256, 512]},
+    "jigsaw": {**TILES, "permutations": [32, 64, 128], "shufflings": [1, 4, 8]},
     "dae": {**CROPS, "corruption": ["gaussian", "masking", "salt_and_pepper"], "strength": [0.2, 0.4, 0.6], "patch": [2, 4, 7]},
+    "vae": {**CROPS, "latent": [32, 64, 128], "beta": [0.3, 1.0, 3.0], "free_bits": [0.0, 0.1], "scale": [0.05, 0.1, 0.2]},
+    "context_encoder": {**CROPS, "hole": ["blobs", "centre"], "most": [0.3, 0.5], "width": [16, 32]},
     "mae": {**CROPS, "hidden": [0.5, 0.6, 0.75], "normalise": [False, True], "decoder_depth": [1, 2]},
+    "simmim": {**CROPS, "hidden": [0.4, 0.6, 0.75], "unit": [None, 8]},
 }
 RATES = [1e-3, 2e-3, 4e-3]
 

@@ -4,8 +4,8 @@
     python benchmarks/tasks.py elpv --out DIR         # 120 s a run, 2 seeds, files held out in blocks of 50 neighbours
 
 Stopped, it goes on where it was when called again with the same --out. Each run is a process of its own, so that its memory can be told.
-A task runs on `compact_convnet`, or on `compact_vit` where it hides patches from the backbone; each stands beside the same backbone
-untrained, with the same choice of layer.
+A task runs on `compact_convnet`, or on `compact_vit` where it prefers patches; TASK@BACKBONE asks for another. Each stands beside the
+same backbone untrained, with the same choice of layer.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 
 from selfsup import evaluate, report
 from selfsup.evaluation import Results
+from selfsup.evaluation.assembly import rows_by_seed
 from selfsup.run import Run
 from selfsup.tasks import TASKS
 
@@ -58,8 +59,9 @@ def pictures(name: str) -> tuple[np.ndarray[Any, Any], list[str]]:
     return cells, ["defective" if share > 0.5 else "sound" for share in probability]
 
 
-def pretrained(case: Case, data: Path, *, task: str, seed: int, budget: str, out: Path) -> Run:
-    """The run, made now or before; one that was interrupted goes on."""
+def pretrained(case: Case, data: Path, *, unit: str, seed: int, budget: str, out: Path) -> Run:
+    """The run, made now or before; one that was interrupted goes on. `unit` is TASK or TASK@BACKBONE."""
+    task, _, backbone = unit.partition("@")
     if not (out / "backbone.safetensors").is_file():
         from selfsup.pretext import options_of
         from selfsup.tasks import find_task
@@ -70,7 +72,7 @@ def pretrained(case: Case, data: Path, *, task: str, seed: int, budget: str, out
         else:
             known = options_of(find_task(task))
             settings = [f"--set={name}={value}" for name, value in case.options.items() if name in known]
-            command += ["--budget", budget, "--seed", str(seed), *case.arguments, *settings]
+            command += ["--budget", budget, "--seed", str(seed), "--backbone", backbone or "auto", *case.arguments, *settings]
         subprocess.run(command, check=True)
     return Run.open(out)
 
@@ -137,14 +139,13 @@ def main() -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
     if not data.is_file():
         np.save(data, images)
-    runs: dict[str, list[Run]] = {task: [] for task in tasks}
-    for seed in range(asked.seeds or case.seeds):
-        for task in tasks:
-            out = asked.out / f"{task}-{seed}"
-            runs[task].append(pretrained(case, data, task=task, seed=seed, budget=asked.budget or case.budget, out=out))
-    every = [run for several in runs.values() for run in several]
+    every = [
+        pretrained(case, data, unit=unit, seed=seed, budget=asked.budget or case.budget, out=asked.out / f"{unit}-{seed}")
+        for seed in range(asked.seeds or case.seeds)
+        for unit in tasks
+    ]
     results = evaluate(every, data, labels=labels, labels_per_class=tuple(counts), out=asked.out)
-    print(table(results, runs, counts), verdicts(results), report(asked.out), sep="\n\n")
+    print(table(results, rows_by_seed(every), counts), verdicts(results), report(asked.out), sep="\n\n")
 
 
 if __name__ == "__main__":
