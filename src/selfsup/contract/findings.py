@@ -63,7 +63,8 @@ class Findings:
 
     def add(self, place: str, sign: str, words: str, *, line: str = "", error: Exception | None = None) -> None:
         """Note what is broken; `sign` tells findings of one kind from others, so that each is told once."""
-        if not any((item.place, item.sign, item.line) == (place, sign, line) for item in self.found):
+        said = {(item.sign, item.line) if line else (item.place, item.sign) for item in self.found}
+        if ((sign, line) if line else (place, sign)) not in said:  # a line is told once: `show` calls `views` again
             self.found.append(Finding(place, words, line, (self.trial,), sign, error))
 
     def stop(self, place: str, sign: str, words: str) -> NoReturn:
