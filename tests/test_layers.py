@@ -24,6 +24,7 @@ ORDER = (
     "options",
     "train",
     "samples",
+    "contract",
     "pretraining",
     "embedding",
     "finetuning",

@@ -172,9 +172,25 @@ def report(
 
 @app.command()
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="Show this task's options; also mytask.py:MyTask.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show this task's options; also mytask.py:MyTask, and with --check myviews.py:FN.", show_default=False),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help="With --check: real pictures to try too.", show_default=False)
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Try it, and say in words what is broken. Exit code 2 if anything is.")] = False,
+    backbone: Annotated[str | None, typer.Option(help="With --check: what to try it on.", show_default=False)] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="With --check: an option of the task. Repeatable.")
+    ] = None,
 ) -> None:
-    """List the pretext tasks, or the options of one."""
+    """List the pretext tasks, or the options of one, or check your own task or views."""
+    if check:
+        _check(name, data, backbone, options or [])
+        return
+    if data is not None or backbone is not None or options:
+        raise ValueError("DATA, --backbone and --set say what a task is tried on; expected --check with them.")
     from selfsup.terminal import print_options, print_tasks
 
     if name is None:
@@ -221,6 +237,19 @@ def parse_counts(text: str) -> tuple[int | str, ...]:
     if wrong:
         raise ValueError(f"--labels-per-class got {wrong[0]!r}; expected whole numbers and `all`, with commas: 1,5,10,all.")
     return tuple(word if word == "all" else int(word) for word in words)
+
+
+def _check(name: str | None, data: str | None, backbone: str | None, options: list[str]) -> None:
+    if name is None:
+        raise ValueError("--check got nothing to check; expected mytask.py:MyTask, myviews.py:function or a name from `selfsup tasks`.")
+    from selfsup.contract import check
+    from selfsup.options import parse_settings
+    from selfsup.terminal import print_check
+
+    checked = check(name, data, backbone=backbone, options=parse_settings(options))
+    print_check(checked)
+    if checked.findings:
+        raise typer.Exit(2)
 
 
 def _message(error: Exception) -> str:

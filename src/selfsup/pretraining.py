@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from selfsup.backbones import Backbone, build, build_from, choose, load_weights, read_settings, save_backbone, save_settings
+from selfsup.contract import check_before_training, made
 from selfsup.data import Batches, Corpus, prepare
 from selfsup.options import check_choice, task_options
 from selfsup.pretext import Pretext
 from selfsup.run import Run
 from selfsup.samples import save_made, save_views
-from selfsup.tasks import find_task, load_attribute
+from selfsup.tasks import TASKS, find_task, load_attribute
 from selfsup.train import train
 from selfsup.train.budget import seconds_of
 from selfsup.train.calibration import SHARE_TO_TIME, choose_kernels, time_steps
@@ -156,7 +157,7 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
     choices: dict[str, Any] = {"backbone": reason, "threads": torch.get_num_threads(), "device": device().type}
     if wishes.weights is not None:
         choices["weights_not_matched"] = load_weights(net, wishes.weights)
-    module = _task(wishes, net, options := task_options(kind, wishes.options))
+    module = _task(wishes, net, options := task_options(kind, wishes.options), store_side=corpus.store.side)
     batches = Batches(corpus.store, corpus.rows, batch_size=batch_size, seed=wishes.seed)
     choices |= choose_kernels(module, batches, ranks, precision=wishes.precision)
     decay = DEFAULT_DECAY[wishes.optimizer] if wishes.weight_decay is None else wishes.weight_decay
@@ -231,18 +232,22 @@ def _again(run: Run, corpus: Corpus, wishes: _Wishes) -> tuple[Run, Pretext, Bat
     net = build_from(read_settings(run.folder))
     if run.weights is not None and newest_checkpoint(run.checkpoints) is None:  # stopped before the first: it starts as it did then
         load_weights(net, run.weights)
-    module = _task(wishes, net, task_options(find_task(run.task), run.options))
+    module = _task(wishes, net, task_options(find_task(run.task), run.options), store_side=run.store_side)
     return run, module, Batches(corpus.store, corpus.rows, batch_size=run.batch_size, seed=run.seed)
 
 
-def _task(wishes: _Wishes, net: Backbone, options: dict[str, Any]) -> Pretext:
-    """The task on its backbone, on the device, with the user's own views if any."""
-    module = find_task(wishes.task)(net, **options)
+def _task(wishes: _Wishes, net: Backbone, options: dict[str, Any], *, store_side: int) -> Pretext:
+    """The task on its backbone, on the device, with the user's own views if any. What is the user's own is tried first."""
+    kind = find_task(wishes.task)
+    module = made(kind, lambda: kind(net, **options))
     if wishes.views is not None:
         function = load_attribute(wishes.views)
         if not callable(function):
             raise ValueError(f"--views {wishes.views} is {type(function).__name__}; expected a function of (image, rng).")
         module.own_views = function
+    own = wishes.task if wishes.task not in TASKS else None
+    if own is not None or wishes.views is not None:
+        check_before_training(module, name=own, views=wishes.views, side=store_side)
     module.to(device())
     return module.to(memory_format=torch.channels_last) if net.patch is None else module  # the layout convolutions are fastest in
 
@@ -283,7 +288,7 @@ def _tell(run: Run) -> None:
     per_step = run.choices.get("seconds_per_step")
     duration = f", about {clock(run.steps * per_step)}" if per_step else ""
     print(
-        f"{run.task} on {run.pictures:,} pictures at {run.size} px ({run.held_out:,} held out, {len(run.skipped):,} skipped) with "
+        f"{run.row} on {run.pictures:,} pictures at {run.size} px ({run.held_out:,} held out, {len(run.skipped):,} skipped) with "
         f"{run.backbone} ({run.choices['backbone']}); {kernels['precision']}, {run.choices['threads']} threads; "
         f"{run.steps:,} steps of {run.batch_size}{duration}; into {run.folder}",
         file=sys.stderr,

@@ -86,6 +86,11 @@ class Run:
         return self.folder.name
 
     @property
+    def row(self) -> str:
+        """The name its scores stand under: its task's, without the file of a user's own."""
+        return self.task.rpartition(":")[2]
+
+    @property
     def metrics_file(self) -> Path:
         return self.folder / "metrics.jsonl"
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from selfsup.tasks import TASKS, find_task
 
 if TYPE_CHECKING:
+    from selfsup.contract import Checked
     from selfsup.doctor import Machine
     from selfsup.evaluation import Comparison, Results
     from selfsup.pretext import Pretext
@@ -40,6 +42,32 @@ def print_options(name: str) -> None:
         table.add_row(option, _type_name(types[option]), default)
     _show(table)
     print(f"As in: selfsup pretrain DATA --task {name} --set OPTION=VALUE")
+
+
+def print_check(checked: Checked) -> None:
+    """One row a place: that it is as expected, what is broken on which line, or that it was not reached; then what was tried."""
+    from selfsup.contract import PLACES
+
+    table = _table("", "", "", header=False)
+    for place, expected in PLACES.items():
+        broken = [finding for finding in checked.findings if finding.place == place]
+        for number, finding in enumerate(broken):
+            seen = f" (with {', '.join(finding.trials)})" if finding.trials else ""
+            line = Text(f"{finding.line}: " if finding.line else "", style="bold")
+            mark, title = (Text("✗", style="bold red"), Text(place, style="bold red")) if number == 0 else (Text(), Text())
+            table.add_row(mark, title, line + Text(finding.words, style="") + Text(seen, style="dim"))
+        if place in checked.reached and not broken:
+            table.add_row(Text("✓", style="green"), place, Text(expected, style="dim"))
+        elif not broken and checked.findings:
+            table.add_row(Text("–", style="dim"), Text(place, style="dim"), Text("not reached", style="dim"))
+    print(checked.name)
+    _show(table)
+    if checked.trials:
+        print(f"Tried on {len(checked.trials)} batches: {'; '.join(checked.trials)}")
+    for note in checked.notes:
+        print(note[0].upper() + note[1:])
+    count = len(checked.findings)
+    print(f"{count} {'thing is' if count == 1 else 'things are'} broken." if count else "Nothing is broken.")
 
 
 def print_backbones() -> None:

@@ -100,8 +100,8 @@ def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
         alike.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(run)
     named: dict[str, list[Run]] = {}
     for group in alike.values():
-        task = group[0].task.rpartition(":")[2]
-        namesakes = [other for other in alike.values() if other[0].task.rpartition(":")[2] == task]
+        task = group[0].row
+        namesakes = [other for other in alike.values() if other[0].row == task]
         named[task if len(namesakes) == 1 else f"{task} ({', '.join(run.name for run in group)})"] = group
     return named
 

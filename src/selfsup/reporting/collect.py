@@ -134,7 +134,7 @@ def collect(folders: Sequence[Path]) -> Collected:
         )
     merged = merge(list(results.values()))
     best = [score.row for score in merged[0].primary_scores()] if merged else []
-    ordered = sorted(runs.values(), key=lambda r: (best.index(r.task) if r.task in best else len(best), r.task, r.seed, r.name))
+    ordered = sorted(runs.values(), key=lambda r: (best.index(r.row) if r.row in best else len(best), r.row, r.seed, r.name))
     return Collected(ordered, merged, problems)
 
 

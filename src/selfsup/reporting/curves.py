@@ -17,8 +17,8 @@ _SMALL = Plot(width=270, height=130, low=0.0, x_low=0.0)
 
 def curves(runs: Sequence[Run], shades: dict[str, str]) -> Html:
     """The section on training: a block of charts for each task, seeds drawn over one another."""
-    tasks = dict.fromkeys(run.task for run in runs)
-    blocks = [_block(task, [run for run in runs if run.task == task], shades.get(task, colour(0))) for task in tasks]
+    tasks = dict.fromkeys(run.row for run in runs)
+    blocks = [_block(task, [run for run in runs if run.row == task], shades.get(task, colour(0))) for task in tasks]
     lead = (
         "Losses of different tasks mean different things and cannot be compared. Rank counts how many directions the embedding uses, "
         "spread how far embeddings of different pictures lie apart: either near zero means the network has collapsed."

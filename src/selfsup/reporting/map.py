@@ -36,8 +36,8 @@ def maps(runs: Sequence[tuple[Run, Vectors]], shades: dict[str, str]) -> Html:
         note = f"{placed.method} of {count(len(placed.labels))}" + (
             f" of {plural(placed.total, 'picture')}" if placed.total > len(placed.labels) else " pictures"
         )
-        caption = tag("figcaption", chip(task_title(run.task), shades.get(run.task, "var(--muted)")), tag("small", note))
-        figures.append(tag("figure", caption, _scatter(placed, f"Map of the {task_title(run.task)} embedding"), class_="map"))
+        caption = tag("figcaption", chip(task_title(run.row), shades.get(run.row, "var(--muted)")), tag("small", note))
+        figures.append(tag("figure", caption, _scatter(placed, f"Map of the {task_title(run.row)} embedding"), class_="map"))
     lead = "Neighbours on the map are neighbours in the embedding; distances between groups and sizes of groups mean little."
     if any(label is not None for _, vectors in runs for label in vectors.labels):
         lead += " Labels only colour the dots: the network never saw them."

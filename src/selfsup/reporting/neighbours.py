@@ -57,7 +57,7 @@ def nearest(vectors: Vectors, row: int, number: int = _NEIGHBOURS) -> list[tuple
 
 
 def _block(run: Run, vectors: Vectors, found: list[tuple[int, list[tuple[int, float]]]], shades: dict[str, str]) -> Html:
-    heading = tag("h3", chip(task_title(run.task), shades.get(run.task, "var(--muted)")))
+    heading = tag("h3", chip(task_title(run.row), shades.get(run.row, "var(--muted)")))
     wanted = {row for query, others in found for row in (query, *(other for other, _ in others))}
     try:
         pixels = _thumbnails(run, {vectors.ids[row] for row in wanted})

@@ -60,7 +60,7 @@ def _sheet(run: Run, prefix: str) -> Html:
     rows = [row for name, array in samples.items() if name.startswith(prefix) for row in _rows(_row_title(name, prefix), array)][
         :_MOST_ROWS
     ]
-    heading = tag("h3", task_title(run.task))
+    heading = tag("h3", task_title(run.row))
     if not rows:
         return tag("div", heading, tag("p", "No pictures were kept in this run (samples/pictures.npz is missing).", class_="empty"))
     if prefix == "views/" and "source" in samples:

@@ -50,7 +50,7 @@ def _common(folders: Sequence[Path]) -> Path:
 def _sections(collected: Collected, without_samples: bool) -> list[Html]:
     """Sections in reading order, each only where there is something to show."""
     runs, firsts = collected.runs, collected.first_of_each_task()
-    shades = row_shades([run.task for run in firsts], collected.results)
+    shades = row_shades([run.row for run in firsts], collected.results)
     sections: list[Html | None] = [summary(collected, shades)]
     if firsts and not without_samples:
         sections += [seen(firsts), rebuilt(firsts)]

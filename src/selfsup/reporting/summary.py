@@ -23,7 +23,7 @@ def headline(collected: Collected) -> str:
             return verdict(deciding) if deciding else f"{task_title(best.row)} reaches {percent(best.value)} %"
     if not runs:
         return "No run could be read"
-    tasks = listing([task_title(task) for task in dict.fromkeys(run.task for run in runs)])
+    tasks = listing([task_title(task) for task in dict.fromkeys(run.row for run in runs)])
     stopped = sum(unfinished(run, read_metrics(run)) is not None for run in runs)
     if stopped == len(runs):
         return f"{tasks}: the run did not finish" if len(runs) == 1 else f"{tasks}: none of {len(runs)} runs finished"
@@ -144,7 +144,7 @@ def _facts(collected: Collected, results: Results | None) -> Html:
     if results:
         entries.append(("Labels", _labels(results)))
     if runs:
-        tasks = dict.fromkeys(run.task for run in runs)
+        tasks = dict.fromkeys(run.row for run in runs)
         seeds = len(runs) / len(tasks)
         entries.append(
             (

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,9 @@ def load_attribute(name: str) -> object:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ValueError(f"{file} failed while it was imported: {type(error).__name__}: {error}") from error
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).resolve() == file.resolve()]
+        where = f"{file}:{lines[-1]}" if lines else f"{file}"
+        raise ValueError(f"{where} failed while it was imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise ValueError(f"{file} has no {attribute!r}; it defines {', '.join(n for n in vars(module) if not n.startswith('_'))}.")
     return getattr(module, attribute)

@@ -1,0 +1,217 @@
+"""Trials: the batches and backbones a task or a views function is tried on, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from selfsup.backbones import build
+from selfsup.contract.findings import Finding, Findings, Stopped, files_of, refuse, written_in
+from selfsup.contract.own_views import ViewsFunction, check_views, generator
+from selfsup.contract.places import check_module
+from selfsup.data import prepare
+from selfsup.options import task_options
+from selfsup.pretext import Pretext, option_types, options_of
+from selfsup.tasks import find_task, load_attribute
+
+REAL_ROWS = 8  # pictures of the user's data
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One batch: `rows` pictures stored at `side` px, whose views are `size` px, and the backbone that sees them."""
+
+    backbone: str
+    size: int
+    channels: int = 3
+    rows: int = 8
+    side: int = 32
+    data: str = ""
+
+    @property
+    def name(self) -> str:
+        colours = "grey" if self.channels == 1 else "colour"
+        return f"{self.data or 'made-up'} {colours} {self.size} px × {self.rows} on {self.backbone}"
+
+
+CONVOLUTIONAL = (Trial("compact_convnet", 16, side=20), Trial("compact_convnet", 28, channels=1, rows=5, side=28))
+TRANSFORMERS = (Trial("compact_vit", 32, side=20), Trial("compact_vit", 28, channels=1, rows=5, side=40))
+VIEWS = (Trial("", 32), Trial("", 28, channels=1, rows=5, side=28), Trial("", 64, side=96), Trial("", 16, channels=1, side=16))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of a check: findings by place, the places that were reached, the trials, and notes on what was not tried."""
+
+    name: str
+    findings: tuple[Finding, ...]
+    reached: frozenset[str]
+    trials: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def check(name: str, data: Any = None, *, backbone: str | None = None, options: Mapping[str, Any] | None = None) -> Checked:
+    """Try a task (`mytask.py:MyTask`, or a name of the table) or a views function (`myviews.py:function`) against its contract.
+
+    `data`, as `pretrain` takes it, adds a batch of real pictures; `backbone` replaces the compact networks it is tried on;
+    `options` are the task's. Raises ValueError where there is no such task, function, option or backbone.
+    """
+    found = load_attribute(name) if ".py:" in name else None
+    if found is not None and not isinstance(found, type) and callable(found):
+        if backbone or options:
+            raise ValueError(f"{name} is a function of views, which has no backbone and no options; leave --backbone and --set out.")
+        return _views_checked(name, found, data)
+    return check_class(find_task(name), name, data, backbone=backbone, options=dict(options or {}))
+
+
+def check_class(
+    kind: type[Pretext], name: str, data: Any = None, *, backbone: str | None = None, options: Mapping[str, Any] | None = None
+) -> Checked:
+    """Try a task's class on every trial that fits it."""
+    signature = _signature(kind)
+    if signature:  # options cannot be read
+        return Checked(name, tuple(signature), frozenset({"__init__"}), ())
+    given = task_options(kind, dict(options or {}))
+    every: list[Findings] = []
+    fitting: list[str] = []
+    refused: list[str] = []
+    for trial, batch in _batches(_made_up(backbone), data, lambda: fitting[0] if fitting else backbone):
+        found = Findings(written_in(kind), trial.name)
+        try:
+            task = _built(kind, given, trial, found)
+        except ValueError as error:
+            refused.append(f"not tried: {trial.name} ({error})")
+            continue
+        if task is not None:
+            check_module(task, batch, found, fresh=None if every else _builder(kind, given, trial))
+        fitting.append(trial.backbone)
+        every.append(found)
+    if not every:
+        raise ValueError(f"{name} refuses every backbone that was tried: {'; '.join(refused)}. Name one that fits with --backbone.")
+    return _joined(name, every, refused)
+
+
+def check_before_training(task: Pretext, *, name: str | None = None, views: str | None = None, side: int, rows: int = 4) -> None:
+    """Raise ValueError if a user's own task (`name`) or views function (`views`), set up for a run, breaks its contract.
+
+    A quick form of `check`: one made-up batch of `rows` pictures as the run stores them, a few seconds with a large backbone.
+    """
+    batch = made_up_batch(rows, task.backbone.channels, side)
+    if task.own_views is not None and views is not None:
+        found = Findings(files_of(task.own_views))
+        with suppress(Stopped):
+            check_views(task.own_views, batch["image"], found, size=task.backbone.size)
+        refuse(views, found.found)
+    if name is not None:
+        found = Findings(written_in(type(task)))
+        found.found += _signature(type(task))
+        check_module(task, batch, found)
+        refuse(name, found.found)
+
+
+def made_up_batch(rows: int, channels: int, side: int) -> dict[str, Tensor]:
+    """Smooth random pictures as the store holds them: uint8 `(rows, channels, side, side)`, with shapes from narrow to wide."""
+    noise = torch.randint(256, (rows, channels, side, side), generator=generator(3), dtype=torch.uint8)
+    smooth = F.avg_pool2d(noise.float(), 5, 1, 2).to(torch.uint8)
+    return {"image": smooth, "aspect": torch.linspace(0.5, 2, rows), "index": torch.arange(rows)}
+
+
+def _views_checked(name: str, function: ViewsFunction, data: Any) -> Checked:
+    every, sides = [], {}
+    for trial, batch in _batches(VIEWS, data, str):
+        found = Findings(files_of(function), trial.name.removesuffix(" on "))
+        with suppress(Stopped):
+            sides[batch["image"].shape[-1]] = check_views(function, batch["image"], found)
+        every.append(found)
+    given = sorted({side for side in sides.values() if side})
+    words = (
+        f"views have {given[0]} px a side: pretrain with --size {given[0]}"
+        if len(given) == 1
+        else "the side of a view follows the picture's"
+    )
+    return _joined(name, every, [words] if given else [])
+
+
+def _made_up(backbone: str | None) -> tuple[Trial, ...]:
+    """The trials with made-up pictures: on both kinds of backbone, or on the one asked for."""
+    if backbone is None:
+        return (*CONVOLUTIONAL, *TRANSFORMERS)
+    return tuple(dataclasses.replace(trial, backbone=backbone) for trial in TRANSFORMERS)
+
+
+def _batches(trials: Iterable[Trial], data: Any, backbone: Callable[[], str | None]) -> Iterator[tuple[Trial, dict[str, Tensor]]]:
+    """Each trial with its batch; at last one of real pictures, if there are any, on the `backbone` known by then."""
+    for trial in trials:
+        yield trial, made_up_batch(trial.rows, trial.channels, trial.side)
+    if data is not None and (name := backbone()) is not None:
+        corpus = prepare(data, size=None)
+        batch = corpus.store.batch(corpus.rows[:REAL_ROWS])
+        yield Trial(name, corpus.size, corpus.channels, len(batch["image"]), corpus.store.side, Path(corpus.name).name), batch
+
+
+def _builder(kind: type[Pretext], options: dict[str, Any], trial: Trial) -> Callable[[], Pretext]:
+    def build_task() -> Pretext:
+        torch.manual_seed(0)
+        net = build(trial.backbone, size=trial.size, channels=trial.channels)
+        return kind(net, **options)
+
+    return build_task
+
+
+def _built(kind: type[Pretext], options: dict[str, Any], trial: Trial, found: Findings) -> Pretext | None:
+    """The task on the trial's backbone; None where its constructor failed. Raises the ValueError with which it refuses a backbone."""
+    found.reached.add("__init__")
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return _builder(kind, options, trial)()
+        except ValueError:
+            raise
+        except Exception as error:
+            words = f"raised {type(error).__name__}: {error}; expected a task on {trial.backbone}."
+            found.add("__init__", type(error).__name__, words, line=found.line_of(error), error=error)
+            return None
+
+
+def _signature(kind: type[Pretext]) -> list[Finding]:
+    """Options that the command line cannot read from the constructor."""
+    found = Findings(())
+    try:
+        types = option_types(kind)
+    except NameError as error:
+        found.add("__init__", "hints", f"has an annotation that cannot be read ({error}); import what it names.")
+        types = {}
+    for name, parameter in list(inspect.signature(kind.__init__).parameters.items())[2:]:
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            words = f"takes {parameter}, whose options nobody can see; expected each by its name: {name}: float = 1.0."
+            found.add("__init__", name, words)
+        elif parameter.kind is not parameter.KEYWORD_ONLY:
+            found.add("__init__", name, f"takes {name!r} by its position; expected options by name only: write backbone, *, {name}.")
+    for name in options_of(kind):
+        if types and types[name] is Any:
+            found.add(
+                "__init__", name, f"has no type for option {name!r}, so --set gives it as text; annotate it, as in {name}: float = 1.0."
+            )
+    return found.found
+
+
+def _joined(name: str, every: list[Findings], notes: list[str]) -> Checked:
+    """What was found on several trials: each kind of finding once, with the trials it was seen on where others were without it."""
+    merged: dict[tuple[str, str, str], Finding] = {}
+    for finding in (finding for found in every for finding in found.found):
+        key = (finding.place, finding.sign, finding.line)
+        before = merged.get(key)
+        trials = (*before.trials, *finding.trials) if before else finding.trials
+        merged[key] = dataclasses.replace(before or finding, trials=trials)
+    names = tuple(found.trial for found in every)
+    reached = frozenset(place for found in every for place in found.reached)
+    findings = tuple(dataclasses.replace(item, trials=() if set(item.trials) == set(names) else item.trials) for item in merged.values())
+    return Checked(name, findings, reached, names, tuple(notes))
