@@ -21,7 +21,7 @@ def main(folder: Path, dtype: torch.dtype) -> None:
         for name in TASKS:
             kind = find_task(name)
             torch.manual_seed(0)
-            task = kind(build("compact_vit" if kind.needs_patches else "compact_convnet", size=16), **task_options(kind, {})).to(dtype)
+            task = kind(build("compact_vit" if kind.prefers_patches else "compact_convnet", size=16), **task_options(kind, {})).to(dtype)
             image = torch.randint(256, (16, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
             views = task.views({"image": image, "aspect": torch.ones(16)}, torch.Generator().manual_seed(2))
             rows = slice(ranks.rank * 16 // ranks.size, (ranks.rank + 1) * 16 // ranks.size)

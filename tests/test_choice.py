@@ -24,11 +24,11 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("size", "seconds", "needs_patches", "name", "words"),
+    ("size", "seconds", "prefers_patches", "name", "words"),
     [
         (28, 90.0, False, "compact_convnet", "2 min is a short budget"),
         (128, 1200.0, False, "compact_convnet", "20 min is a short budget"),
-        (128, 90.0, True, "compact_vit", "needs a ViT"),
+        (128, 90.0, True, "compact_vit", "a ViT skips these"),
         (32, 36_000.0, False, "compact_convnet", "32 px show little"),
         (128, 36_000.0, False, "resnet18", "200 views/s here, 7,200,000 in 10.0 h"),
         (128, 3_600.0, False, "compact_convnet", "720,000 in 1.0 h, too few"),
@@ -38,8 +38,8 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     ],
 )
 @pytest.mark.usefixtures("speeds")
-def test_which_and_why(size: int, seconds: float | None, needs_patches: bool, name: str, words: str) -> None:
-    choice = choose(size=size, channels=3, seconds=seconds, needs_patches=needs_patches)
+def test_which_and_why(size: int, seconds: float | None, prefers_patches: bool, name: str, words: str) -> None:
+    choice = choose(size=size, channels=3, seconds=seconds, prefers_patches=prefers_patches)
     assert choice.name == name
     assert words in choice.reason
     assert "views/s" in choice.reason
@@ -53,7 +53,7 @@ def test_the_faster_precision_counts() -> None:
 def test_measuring_is_short_and_leaves_the_random_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfsup.backbones.choice.ENOUGH_VIEWS", 1)
     state, start = torch.get_rng_state(), time.perf_counter()
-    choice = choose(size=64, channels=1, seconds=7200.0, needs_patches=False)
+    choice = choose(size=64, channels=1, seconds=7200.0, prefers_patches=False)
     assert choice.name == "resnet18"
     assert torch.equal(torch.get_rng_state(), state)
     assert time.perf_counter() - start < 10  # half a second on a machine of its own

@@ -14,8 +14,8 @@ from selfsup.contract import PLACES, made_up_batch
 from selfsup.contract.trials import check_class
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
+from selfsup.samples import pictures_of
 from selfsup.tasks import TASKS, find_task
-from selfsup.tasks.mae import MaskedAutoencoder, patches, unpatched
 from selfsup.tasks.simclr import contrast
 from selfsup.views import quarter_turns
 
@@ -23,7 +23,7 @@ from selfsup.views import quarter_turns
 def make(name: str, size: int = 16, channels: int = 3, backbone: str | None = None) -> Pretext:
     kind = find_task(name)
     torch.manual_seed(0)
-    net = build(backbone or ("compact_vit" if kind.needs_patches else "compact_convnet"), size=size, channels=channels)
+    net = build(backbone or ("compact_vit" if kind.prefers_patches else "compact_convnet"), size=size, channels=channels)
     return kind(net, **task_options(kind, {}))
 
 
@@ -53,16 +53,12 @@ def test_views_differ_with_the_generator(task: Pretext) -> None:
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
-def test_tasks_work_on_a_vit_and_where_they_can_on_a_resnet(task: Pretext) -> None:
+def test_tasks_work_on_a_vit_and_on_a_resnet(task: Pretext) -> None:
     name = next(name for name in TASKS if isinstance(task, find_task(name)))
     vit = make(name, size=32, backbone="compact_vit")
     assert torch.isfinite(torch.stack(list(vit.loss(vit(vit.views(batch(), rng()))).values()))).all()
-    if task.needs_patches:
-        with pytest.raises(ValueError, match="compact_vit"):
-            make(name, size=32, backbone="resnet18")
-    else:
-        resnet = make(name, size=32, backbone="resnet18")
-        assert torch.isfinite(torch.stack(list(resnet.loss(resnet(resnet.views(batch(), rng()))).values()))).all()
+    resnet = make(name, size=32, backbone="resnet18")
+    assert torch.isfinite(torch.stack(list(resnet.loss(resnet(resnet.views(batch(), rng()))).values()))).all()
 
 
 def test_generative_tasks_show_pictures(task: Pretext) -> None:
@@ -130,69 +126,3 @@ def test_turns_are_drawn_evenly() -> None:
     given = {"image": batch(1)["image"].expand(2000, -1, -1, -1), "aspect": torch.ones(2000)}
     counts = task.views(given, rng())["turn"].flatten().bincount(minlength=4)
     assert counts.min() > 430  # 500 expected, standard deviation 19
-
-
-# Masked autoencoder ---------------------------------------------------------------------------------------------------------------
-
-
-def masked() -> MaskedAutoencoder:
-    task = make("mae", size=32)
-    assert isinstance(task, MaskedAutoencoder)
-    return task
-
-
-def test_patches_go_back() -> None:
-    image = torch.rand(2, 3, 12, 12, generator=rng())
-    assert torch.equal(unpatched(patches(image, 4), 4, 3), image)
-
-
-def test_masked_loss_equals_transformers() -> None:
-    """Same patches, same targets, same mean over hidden patches as `ViTMAEForPreTraining`, from what it predicted and hid itself."""
-    transformers = pytest.importorskip("transformers")
-    config = transformers.ViTMAEConfig(
-        image_size=16, patch_size=4, hidden_size=12, num_hidden_layers=1, num_attention_heads=2, intermediate_size=12,
-        decoder_hidden_size=12, decoder_num_hidden_layers=1, decoder_num_attention_heads=2, decoder_intermediate_size=12,
-        norm_pix_loss=True,
-    )  # fmt: skip
-    image = torch.rand(3, 3, 16, 16, generator=rng())
-    peer = transformers.ViTMAEForPreTraining(config)(image, noise=torch.rand(3, 16, generator=rng(4)))
-    hidden = peer.mask.nonzero()[:, 1].reshape(3, 12)[:, :, None].expand(-1, -1, 48)
-    output = {"prediction": peer.logits.gather(1, hidden).detach(), "target": patches(image, 4).gather(1, hidden)}
-    assert make("mae", size=16).loss(output)["reconstruction"].item() == pytest.approx(peer.loss.item(), abs=1e-5)
-
-
-def test_masks_differ_between_pictures_and_hide_the_share_asked_for() -> None:
-    task = masked()
-    views = task.views(batch(32, side=32), rng())
-    total = task.side**2
-    assert views["hidden"].shape[1] == round(0.75 * total)
-    assert len({tuple(row.tolist()) for row in views["hidden"]}) > 25
-    for kept, hidden in zip(views["kept"], views["hidden"], strict=True):
-        assert sorted(kept.tolist() + hidden.tolist()) == list(range(total))
-
-
-def test_hidden_pixels_do_not_reach_the_prediction() -> None:
-    task = masked()
-    task.eval()
-    views = task.views(batch(4, side=32), rng())
-    grid = torch.zeros(4, task.side**2).scatter(1, views["hidden"], 1.0).reshape(4, 1, task.side, task.side)
-    noise = F.interpolate(grid, scale_factor=task.patch) * torch.rand(views["image"].shape, generator=rng(9))
-    changed = views | {"image": (views["image"] + noise) / 2}
-    kept_only = views | {"image": torch.where(F.interpolate(grid, scale_factor=task.patch) > 0, noise, views["image"])}
-    assert torch.equal(task(views)["prediction"], task(kept_only)["prediction"])
-    assert not torch.equal(task(views)["prediction"], task(changed)["prediction"])
-
-
-# Denoising autoencoder ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("corruption", ["gaussian", "masking", "salt_and_pepper"])
-def test_denoising_rebuilds_the_clean_picture_from_the_corrupted(corruption: str) -> None:
-    kind = find_task("dae")
-    task = kind(build("compact_convnet", size=16), **task_options(kind, {"corruption": corruption}))
-    views = task.views(batch(), rng())
-    assert not torch.equal(views["clean"], views["corrupted"])
-    output = task(views)
-    pairs = zip(output["rebuilt"].flatten().tolist(), views["clean"].flatten().tolist(), strict=True)
-    by_hand = sum((rebuilt - clean) ** 2 for rebuilt, clean in pairs) / views["clean"].numel()
-    assert task.loss(output)["reconstruction"].item() == pytest.approx(by_hand, rel=1e-4)

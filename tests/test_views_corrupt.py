@@ -15,7 +15,7 @@ Corruption = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def salted(image: Tensor, rng: torch.Generator) -> Tensor:
-    return salt_and_pepper(image, 0.3, rng)
+    return salt_and_pepper(image, 0.3, rng)[0]
 
 
 def noised(image: Tensor, rng: torch.Generator) -> Tensor:
@@ -23,7 +23,7 @@ def noised(image: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def masked(image: Tensor, rng: torch.Generator, patch: int = 4) -> Tensor:
-    return masking(image, 0.25, patch=patch, rng=rng)
+    return masking(image, 0.25, patch=patch, rng=rng)[0]
 
 
 @pytest.mark.parametrize("corrupt", [salted, noised, masked, partial(masked, patch=1)])
@@ -47,7 +47,8 @@ def test_gaussian_noise_has_its_deviation() -> None:
 
 
 def test_masking_blackens_the_same_number_of_blocks_in_each_picture() -> None:
-    corrupted = masking(torch.ones(6, 3, 16, 24), 0.25, patch=4, rng=torch.Generator().manual_seed(0))
+    corrupted, chosen = masking(torch.ones(6, 3, 16, 24), 0.25, patch=4, rng=torch.Generator().manual_seed(0))
+    assert torch.equal(chosen.expand(-1, 3, -1, -1), corrupted == 0)
     blocks = corrupted.unfold(2, 4, 4).unfold(3, 4, 4).flatten(4)  # (row, channel, down, across, pixels)
     assert (blocks == blocks[..., :1]).all()
     assert ((blocks[..., 0] == 0).sum(dim=(2, 3)) == 6).all()
@@ -55,7 +56,8 @@ def test_masking_blackens_the_same_number_of_blocks_in_each_picture() -> None:
 
 
 def test_salt_and_pepper_are_equally_many_whole_pixels() -> None:
-    corrupted = salt_and_pepper(torch.full((8, 3, 64, 64), 0.5), 0.3, torch.Generator().manual_seed(0))
+    corrupted, chosen = salt_and_pepper(torch.full((8, 3, 64, 64), 0.5), 0.3, torch.Generator().manual_seed(0))
+    assert torch.equal(chosen.expand(-1, 3, -1, -1), corrupted != 0.5)
     assert torch.equal(corrupted[:, 0], corrupted[:, 2])
     assert float((corrupted == 1).float().mean()) == pytest.approx(0.15, abs=0.008)  # four standard errors of 32,768 pixels
     assert float((corrupted == 0).float().mean()) == pytest.approx(0.15, abs=0.008)

@@ -25,13 +25,13 @@ class Pretext(nn.Module):
 
     Attributes:
         couples_rows: the loss compares rows with one another, so it must see the whole batch at once.
-        needs_patches: the task hides patches from the backbone, which therefore has to be a ViT.
+        prefers_patches: the task hides patches, which a ViT can skip, so that `--backbone auto` takes one.
         kind: the row it has in `selfsup tasks`.
         progress: 0-d buffer the training loop fills, from 0 at the start to 1 at the end.
     """
 
     couples_rows: ClassVar[bool] = False
-    needs_patches: ClassVar[bool] = False
+    prefers_patches: ClassVar[bool] = False
     kind: ClassVar[str] = "own"
     progress: Tensor
 

@@ -150,7 +150,7 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
     kind = find_task(wishes.task)
     allowed = wishes.seconds()
     batch_size = _batch_size(wishes, ranks, len(corpus.rows))
-    name, reason = ranks.share(_backbone(wishes, corpus, allowed, needs_patches=kind.needs_patches))
+    name, reason = ranks.share(_backbone(wishes, corpus, allowed, prefers_patches=kind.prefers_patches))
     torch.manual_seed(wishes.seed)
     mean, std = corpus.statistics()
     net = build(name, size=corpus.size, channels=corpus.channels, mean=mean, std=std)
@@ -252,10 +252,10 @@ def _task(wishes: _Wishes, net: Backbone, options: dict[str, Any], *, store_side
     return module.to(memory_format=torch.channels_last) if net.patch is None else module  # the layout convolutions are fastest in
 
 
-def _backbone(wishes: _Wishes, corpus: Corpus, allowed: float | None, *, needs_patches: bool) -> tuple[str, str]:
+def _backbone(wishes: _Wishes, corpus: Corpus, allowed: float | None, *, prefers_patches: bool) -> tuple[str, str]:
     if wishes.backbone != "auto":
         return wishes.backbone, "asked for"
-    picked = choose(size=corpus.size, channels=corpus.channels, seconds=allowed, needs_patches=needs_patches)
+    picked = choose(size=corpus.size, channels=corpus.channels, seconds=allowed, prefers_patches=prefers_patches)
     return picked.name, picked.reason
 
 

@@ -30,14 +30,14 @@ class Choice:
     reason: str
 
 
-def choose(*, size: int, channels: int, seconds: float | None, needs_patches: bool) -> Choice:
+def choose(*, size: int, channels: int, seconds: float | None, prefers_patches: bool) -> Choice:
     """Pick a backbone for pictures of `size` px, from its training speed measured here in about a second or less.
 
-    `seconds` is the budget, None where it is given in steps. `needs_patches`: the task hides patches, so it has to be a ViT.
+    `seconds` is the budget, None where it is given in steps. `prefers_patches`: the task hides patches, which a ViT can skip.
     Torch's random state stays as it is.
     """
-    compact, larger = ("compact_vit", "vit_small_patch16_224") if needs_patches else ("compact_convnet", "resnet18")
-    need = "the task hides patches, so it needs a ViT" if needs_patches else "compact ConvNets learn fastest in a short time"
+    compact, larger = ("compact_vit", "vit_small_patch16_224") if prefers_patches else ("compact_convnet", "resnet18")
+    need = "the task hides patches, and a ViT skips these" if prefers_patches else "compact ConvNets learn fastest in a short time"
     speed, dtype = speed_and_precision(compact, size, channels)
     measured = f"{compact} trains on about {speed:,.0f} views/s here; {need}"
     if seconds is None:

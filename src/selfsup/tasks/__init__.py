@@ -18,6 +18,9 @@ TASKS = {
     "simclr": "selfsup.tasks.simclr:SimCLR",
     "mae": "selfsup.tasks.mae:MaskedAutoencoder",
     "dae": "selfsup.tasks.dae:DenoisingAutoencoder",
+    "vae": "selfsup.tasks.vae:VariationalAutoencoder",
+    "context_encoder": "selfsup.tasks.context_encoder:ContextEncoder",
+    "simmim": "selfsup.tasks.simmim:SimMIM",
 }
 
 

@@ -12,46 +12,53 @@ from torch import Tensor, nn
 from selfsup.backbones import Backbone
 from selfsup.backbones.transformer import taken
 from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.tasks.masked_map import MapDecoder, whole_units
 from selfsup.views import Augment, paint, random_patches
 
 
 class MaskedAutoencoder(Pretext):
-    """Encode the visible patches only, rebuild the hidden ones. He et al., CVPR 2022, arXiv 2111.06377. Needs a ViT.
+    """Encode the visible patches only, rebuild the hidden ones. He et al., CVPR 2022, arXiv 2111.06377.
 
-    Options: `hidden` is the share of patches that is hidden, drawn for each picture; `decoder_width`, `decoder_depth` and
-    `decoder_heads` size the decoder (512, 8 and 16 in the paper); `normalise` makes each target patch zero mean and unit
-    variance (the paper's table 1d); `crop` is the smallest share of area, `flip` the probability of mirroring.
+    A ViT computes the visible patches and nothing else, which is what makes the task fast; a small transformer rebuilds the others. A
+    ConvNet sees hidden squares painted over, and a convolutional decoder rebuilds them (`MapDecoder` says why so).
+
+    Options: `hidden` is the share of patches that is hidden, drawn for each picture (by default .75, as in the paper, on a ViT and .6
+    on a ConvNet); `unit` is the side in px of a hidden square on a ConvNet (by default its stride; on a ViT it is the patch);
+    `decoder_width`, `decoder_depth` and `decoder_heads` size the ViT's decoder (512, 8 and 16 in the paper), `width` is the number of
+    channels of the ConvNet's at full resolution; `normalise` makes each target patch zero mean and unit variance (the paper's table
+    1d); `crop` is the smallest share of area, `flip` the probability of mirroring.
     """
 
     kind = "generative"
-    needs_patches = True
-    position: Tensor
+    prefers_patches = True
 
     def __init__(
         self,
         backbone: Backbone,
         *,
-        hidden: float = 0.75,
+        hidden: float | None = None,
+        unit: int | None = None,
         decoder_width: int = 128,
         decoder_depth: int = 2,
         decoder_heads: int = 4,
+        width: int = 16,
         normalise: bool = True,
         crop: float = 0.2,
         flip: float = 0.5,
     ) -> None:
         super().__init__(backbone)
+        if backbone.patch is not None and unit not in (None, backbone.patch):
+            raise ValueError(f"unit={unit} px, but {backbone.name!r} hides whole patches of {backbone.patch} px; leave unit out.")
+        self.normalise = normalise
+        self.patch: int = backbone.patch or unit or backbone.stride
+        self.side: int = -(-backbone.size // self.patch)
+        self.decoder: PatchDecoder | MapDecoder
         if backbone.patch is None:
-            raise ValueError(f"mae hides patches, so it needs a ViT; backbone {backbone.name!r} has none. Try --backbone compact_vit.")
-        self.hidden, self.normalise = hidden, normalise
-        self.patch: int = backbone.patch
-        self.side: int = backbone.size // backbone.patch
-        self.embed = nn.Linear(backbone.width, decoder_width)
-        self.mask_token = nn.Parameter(torch.randn(decoder_width) * 0.02)
-        position = build_sincos2d_pos_embed([self.side, self.side], decoder_width)
-        self.register_buffer("position", position, persistent=False)
-        self.blocks = nn.ModuleList(Block(decoder_width, decoder_heads, qkv_bias=True) for _ in range(decoder_depth))
-        self.norm = nn.LayerNorm(decoder_width)
-        self.predict = nn.Linear(decoder_width, self.patch**2 * backbone.channels)
+            self.hidden = 0.6 if hidden is None else hidden
+            self.decoder = MapDecoder(backbone, unit=self.patch, width=width)
+        else:
+            self.hidden = 0.75 if hidden is None else hidden
+            self.decoder = PatchDecoder(backbone, self.side, width=decoder_width, depth=decoder_depth, heads=decoder_heads)
         self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=0.0, grey=0.0)
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
@@ -60,21 +67,16 @@ class MaskedAutoencoder(Pretext):
         return {"image": image, "kept": kept, "hidden": hidden}
 
     def forward(self, views: Views) -> Output:
-        visible = self.embed(self.backbone.tokens(views["image"], views["kept"]))
-        return {
-            "prediction": self.decode(visible, views["kept"], views["hidden"]),
-            "target": taken(patches(views["image"], self.patch), views["hidden"]),
-        }
+        image, kept, hidden = views["image"], views["kept"], views["hidden"]
+        if isinstance(self.decoder, PatchDecoder):
+            prediction = self.decoder(self.backbone.tokens(image, kept), kept, hidden)
+        else:
+            prediction = taken(self.cut(self.decoder(self.backbone, image, hidden)), hidden)
+        return {"prediction": prediction, "target": taken(self.cut(image), hidden)}
 
-    def decode(self, visible: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
-        """Pixels of the hidden patches, from the visible ones put in their places among mask tokens."""
-        every = self.mask_token.to(visible.dtype).expand(len(visible), self.side**2, -1)
-        every = every.scatter(1, kept[:, :, None].expand_as(visible), visible)
-        every = every + self.position.to(visible.dtype)
-        for block in self.blocks:
-            every = block(every)
-        pixels: Tensor = self.predict(self.norm(taken(every, hidden)))
-        return pixels
+    def cut(self, image: Float[Tensor, "B C S S"]) -> Float[Tensor, "B T P"]:
+        """All patches of the pictures."""
+        return patches(whole_units(image, self.patch), self.patch)
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         target = output["target"]
@@ -90,11 +92,38 @@ class MaskedAutoencoder(Pretext):
         predicted, target = output["prediction"].float(), output["target"]
         if self.normalise:  # the network predicts patches without their brightness and contrast: give these back to look at them
             predicted = predicted * (target.var(-1, keepdim=True) + 1e-6).sqrt() + target.mean(-1, keepdim=True)
-        filled = patches(views["image"], self.patch).clone()
+        filled = self.cut(views["image"]).clone()
         filled.scatter_(1, views["hidden"][:, :, None].expand_as(predicted), predicted)
-        rebuilt = unpatched(filled, self.patch, self.backbone.channels).clamp(0, 1)
+        size = self.backbone.size
+        rebuilt = unpatched(filled, self.patch, self.backbone.channels)[:, :, :size, :size].clamp(0, 1)
         masked = paint(views["image"], views["hidden"], patch=self.patch, value=0.5)
         return {"masked": masked, "rebuilt": rebuilt, "original": views["image"]}
+
+
+class PatchDecoder(nn.Module):
+    """A small transformer that rebuilds the pixels of hidden patches from the tokens of visible ones."""
+
+    position: Tensor
+
+    def __init__(self, backbone: Backbone, side: int, *, width: int, depth: int, heads: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(backbone.width, width)
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.register_buffer("position", build_sincos2d_pos_embed([side, side], width), persistent=False)
+        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.predict = nn.Linear(width, backbone.stride**2 * backbone.channels)
+
+    def forward(self, tokens: Float[Tensor, "B K D"], kept: Int[Tensor, "B K"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B M P"]:
+        """Pixels of the hidden patches, from the visible ones put in their places among mask tokens."""
+        visible = self.embed(tokens)
+        every = self.mask_token.to(visible.dtype).expand(len(visible), len(self.position), -1)
+        every = every.scatter(1, kept[:, :, None].expand_as(visible), visible)
+        every = every + self.position.to(visible.dtype)
+        for block in self.blocks:
+            every = block(every)
+        pixels: Tensor = self.predict(self.norm(taken(every, hidden)))
+        return pixels
 
 
 def patches(image: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "B T P"]:

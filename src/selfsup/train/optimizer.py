@@ -60,7 +60,7 @@ def make_optimizer(task: Pretext, name: str, *, rate: float, decay: float) -> to
     if name == "lars":
         return LARS(groups, rate)
     if name == "adamw":
-        return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95) if task.needs_patches else (0.9, 0.999), fused=True)
+        return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95) if task.prefers_patches else (0.9, 0.999), fused=True)
     raise ValueError(f"there is no optimizer {name!r}; expected one of {', '.join(DEFAULT_RATES)}.")
 
 
