@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from selfsup.backbones import Backbone
+from selfsup.views import standardise
 
 
 def projector(width: int, hidden: int, out: int, *, layers: int = 2, normalise_last: bool = False) -> nn.Sequential:
@@ -49,3 +53,53 @@ class PixelDecoder(nn.Module):
             grid = F.interpolate(block(grid), size=(side, side))
         image: Tensor = self.paint(grid)
         return image
+
+
+class ArrangementHead(nn.Module):
+    """Tells something about arrangements of patches from the embedding of each: `(B, P, D)` to `(B, K, out)`.
+
+    Embeddings are reduced one by one, by the same layer for every patch; those of an arrangement are put in a row and classified. The
+    costly part, the embedding, is computed once for the K arrangements a picture is asked about.
+    """
+
+    def __init__(self, width: int, patches: int, *, reduced: int, hidden: int, out: int) -> None:
+        super().__init__()
+        self.reduce = nn.Sequential(nn.Linear(width, reduced, bias=False), nn.BatchNorm1d(reduced), nn.ReLU(inplace=True))
+        self.classify = projector(patches * reduced, hidden, out)
+
+    def forward(self, embedded: Float[Tensor, "B P D"], arrangements: Int[Tensor, "B K n"]) -> Float[Tensor, "B K out"]:
+        """`arrangements` lists for each question which of a picture's patches stand in the row, in which order."""
+        small = self.reduce(embedded.flatten(0, 1)).reshape(*embedded.shape[:2], -1)
+        rows, questions = arrangements.shape[:2]
+        # `gather`, since the backward pass of advanced indexing is slow on processors.
+        picked = small.gather(1, arrangements.flatten(1)[:, :, None].expand(-1, -1, small.shape[-1]))
+        answers: Tensor = self.classify(picked.reshape(rows * questions, -1))
+        return answers.reshape(rows, questions, -1)
+
+
+def fitting_side(backbone: Backbone, side: int) -> int:
+    """The side in pixels at which patches of `side` enter the backbone: their own, or a little more for a ViT, whose own patches must fit.
+
+    At their own size nine patches cost about half of what the picture does, and show things as large as it does. Backbones that take
+    no other size than the one they were made for get that.
+    """
+    step = backbone.patch or 1
+    fitting = -(-side // step) * step
+    training = backbone.training
+    try:
+        with torch.no_grad():
+            backbone.eval().embed(torch.zeros(1, backbone.channels, fitting, fitting))
+    except (RuntimeError, AssertionError, ValueError):
+        return backbone.size
+    finally:
+        backbone.train(training)
+    return fitting
+
+
+def embed_patches(backbone: Backbone, patches: Float[Tensor, "B P C s s"], side: int) -> Float[Tensor, "B P D"]:
+    """Embed patches of pictures in [0, 1] one by one, at `side` pixels, each with zero mean and unit variance inside the backbone."""
+    each = patches.flatten(0, 1)
+    if side != each.shape[-1]:
+        each = F.interpolate(each, size=(side, side), mode="bilinear")
+    # The backbone normalises pictures by its own constants: these undo that.
+    return backbone.embed(standardise(each) * backbone.std + backbone.mean).reshape(*patches.shape[:2], -1)

@@ -26,12 +26,14 @@ class Pretext(nn.Module):
     Attributes:
         couples_rows: the loss compares rows with one another, so it must see the whole batch at once.
         prefers_patches: the task hides patches, which a ViT can skip, so that `--backbone auto` takes one.
+        needs_color: the task learns from colours, so the backbone and the pictures have to have three channels that differ.
         kind: the row it has in `selfsup tasks`.
         progress: 0-d buffer the training loop fills, from 0 at the start to 1 at the end.
     """
 
     couples_rows: ClassVar[bool] = False
     prefers_patches: ClassVar[bool] = False
+    needs_color: ClassVar[bool] = False
     kind: ClassVar[str] = "own"
     progress: Tensor
 
@@ -68,7 +70,10 @@ class Pretext(nn.Module):
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Pictures of what a generative task makes, name to `(B, C, h, w)` in [0, 1]; nothing for other tasks."""
+        """Pictures of what the task asked, what the network made of it and what was there, name to `(B, C, h, w)` in [0, 1].
+
+        Generative tasks and puzzles show them; other tasks show nothing.
+        """
         return {}
 
 

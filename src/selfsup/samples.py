@@ -1,4 +1,4 @@
-"""Samples: a few pictures as the network saw them and as it rebuilt them, kept for the report."""
+"""Samples: a few pictures as the network saw them and what it answered, kept for the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def save_views(run: Run, task: Pretext, corpus: Corpus) -> None:
 
 @torch.no_grad()
 def save_made(run: Run, task: Pretext, corpus: Corpus) -> None:
-    """Add what a generative task has made of them after training."""
+    """Add what the task's `show` makes of them after training."""
     batch, rng = _sample(run, task, corpus)
     task.eval()
     made = task.show(batch, rng)

@@ -49,10 +49,10 @@ def seen(runs: list[Run]) -> Html:
 
 
 def rebuilt(runs: list[Run]) -> Html | None:
-    """The section on what generative tasks made of hidden or spoiled pictures; None where no task made any."""
+    """The section on what tasks made of hidden, spoiled or puzzling pictures; None where no task made any."""
     sheets = [_sheet(run, "shown/") for run in runs if any(name.startswith("shown/") for name in read_samples(run))]
     lead = "What was asked of the network, what it answered, and what was there."
-    return section("rebuilt", "What it rebuilt", *sheets, lead=lead) if sheets else None
+    return section("rebuilt", "What it answered", *sheets, lead=lead) if sheets else None
 
 
 def _sheet(run: Run, prefix: str) -> Html:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 TASKS = {
     "rotation": "selfsup.tasks.rotation:Rotation",
+    "relative_location": "selfsup.tasks.relative_location:RelativeLocation",
+    "jigsaw": "selfsup.tasks.jigsaw:Jigsaw",
+    "colorization": "selfsup.tasks.colorization:Colorization",
     "simclr": "selfsup.tasks.simclr:SimCLR",
     "mae": "selfsup.tasks.mae:MaskedAutoencoder",
     "dae": "selfsup.tasks.dae:DenoisingAutoencoder",

@@ -44,3 +44,11 @@ class Rotation(Pretext):
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         return {"turn": F.cross_entropy(output["logits"].flatten(0, 1), output["turn"].flatten())}
+
+    def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Pictures as turned, turned back by the network's guess (upright where it is right), and as they were."""
+        original = self.augment(batch, rng)
+        turns = torch.randint(4, (len(original),), generator=rng, device=original.device)
+        turned = quarter_turns(original, turns)
+        guess = self.classifier(self.backbone.embed(turned)).argmax(dim=1)
+        return {"turned": turned, "turned back by its guess": quarter_turns(turned, 4 - guess), "original": original}

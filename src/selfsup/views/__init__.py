@@ -8,22 +8,31 @@ from selfsup.views.color import Jitter, color_matrix, draw_jitter, recolor, sola
 from selfsup.views.corrupt import gaussian, masking, salt_and_pepper
 from selfsup.views.crop import crop, crop_boxes, flip_boxes, plain, quarter_turns, whole_boxes
 from selfsup.views.hole import blob_holes, centre_holes, rim
+from selfsup.views.lab import color_bins, lab, lightness, rgb
 from selfsup.views.mask import paint, patch_mask, random_patches
+from selfsup.views.puzzle import Grid, board, cut_patches, grid_of, standardise, taken_patches
 
 __all__ = [
     "Augment",
     "Draw",
+    "Grid",
     "Jitter",
     "blob_holes",
     "blur",
     "blur_matrix",
+    "board",
     "centre_holes",
+    "color_bins",
     "color_matrix",
     "crop",
     "crop_boxes",
+    "cut_patches",
     "draw_jitter",
     "flip_boxes",
     "gaussian",
+    "grid_of",
+    "lab",
+    "lightness",
     "masking",
     "paint",
     "patch_mask",
@@ -31,8 +40,11 @@ __all__ = [
     "quarter_turns",
     "random_patches",
     "recolor",
+    "rgb",
     "rim",
     "salt_and_pepper",
     "solarise",
+    "standardise",
+    "taken_patches",
     "whole_boxes",
 ]
