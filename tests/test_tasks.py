@@ -15,7 +15,6 @@ from selfsup.options import task_options
 from selfsup.pretext import Pretext
 from selfsup.tasks import TASKS, find_task
 from selfsup.tasks.simclr import contrast
-from selfsup.views import quarter_turns
 
 
 def make(name: str, size: int = 16, channels: int = 3, backbone: str | None = None) -> Pretext:
@@ -98,32 +97,3 @@ def test_contrast_equals_lightly() -> None:
     loss = pytest.importorskip("lightly.loss")
     a, b = torch.randn(16, 32, generator=rng(1)), torch.randn(16, 32, generator=rng(2))
     assert contrast(a, b, 0.5) == pytest.approx(float(loss.NTXentLoss(temperature=0.5)(a, b)), abs=1e-5)
-
-
-# Rotation -------------------------------------------------------------------------------------------------------------------------
-
-
-def test_rotation_flips_before_it_turns() -> None:
-    """A picture whose flip is certain: turned by k it must be the flipped picture turned by k, and the label says k."""
-    kind = find_task("rotation")
-    task = kind(build("compact_convnet", size=16), **task_options(kind, {"flip": 1.0, "crop": 1.0, "every_turn": True}))
-    image = batch(1, side=16)["image"]
-    views = task.views({"image": image, "aspect": torch.ones(1)}, rng())
-    flipped = views["image"][0, 0]
-    assert views["turn"].tolist() == [[0, 1, 2, 3]]
-    for k in range(4):
-        assert torch.equal(views["image"][0, k], torch.rot90(flipped, k, (1, 2)))
-
-
-def test_turns_are_exact_and_leak_nothing() -> None:
-    """The turned picture has the same pixels: no resampling tells a turn of 90 from none."""
-    image = torch.rand(4, 3, 9, 9, generator=rng())
-    turned = quarter_turns(image, torch.arange(4))
-    assert all(torch.equal(turned[k].flatten(1).sort(1).values, image[k].flatten(1).sort(1).values) for k in range(4))
-
-
-def test_turns_are_drawn_evenly() -> None:
-    task = make("rotation")
-    given = {"image": batch(1)["image"].expand(2000, -1, -1, -1), "aspect": torch.ones(2000)}
-    counts = task.views(given, rng())["turn"].flatten().bincount(minlength=4)
-    assert counts.min() > 430  # 500 expected, standard deviation 19
