@@ -26,7 +26,8 @@ class RelativeLocation(Pretext):
     `pairs` asks for `all` eight neighbours of the middle (Kolesnikov, Zhai, Beyer, CVPR 2019, arXiv 1901.09005) or for `one` drawn
     at random, as the authors do; `gap` and `shift` are shares of a cell (on average gap + shift lie between two patches: half a
     patch, as in the paper); `grey` is the probability of no colour; `hidden` sizes the classifier; `crop` is the smallest share of
-    area, `flip` the probability of mirroring the picture before it is cut.
+    area, `flip` the probability of mirroring the picture before it is cut. Made for pictures whose ninth still shows something: at
+    28 and 32 px it was worth nothing (docs/results.md).
     """
 
     kind = "puzzle"
