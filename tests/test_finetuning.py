@@ -83,8 +83,8 @@ def test_options_are_settled_one_after_the_other(backbone: Backbone, store: Stor
 
 
 def test_too_few_labels_to_tune_with_take_the_first(backbone: Backbone, store: Store) -> None:
-    few = {"rows": np.array([0, 1, 10]), "targets": np.array([0, 1, 0])}
-    found = tuned(backbone, store, **few, recipe=Recipe(GENTLE), options={"learning_rate": (5e-3, 1.0)})
+    rows, targets = np.array([0, 1, 10]), np.array([0, 1, 0])
+    found = tuned(backbone, store, rows=rows, targets=targets, recipe=Recipe(GENTLE), options={"learning_rate": (5e-3, 1.0)})
     assert found == Recipe(GENTLE, learning_rate=5e-3)
 
 

@@ -18,7 +18,7 @@ def test_the_minimum_of_rounds_in_turn_without_the_first(monkeypatch: pytest.Mon
         now += spent[name][calls.count(name)]
         calls.append(name)
 
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: now)
+    monkeypatch.setattr("selfsup.timing.time.perf_counter", lambda: now)
     seconds = timing.shortest([lambda: step("slow"), lambda: step("fast")], device=torch.device("cpu"), repetitions=2)
     assert seconds == [8.0, 3.0]
     assert calls == ["slow", "fast"] * 3

@@ -119,7 +119,7 @@ class Colorization(Pretext):
 
 def soft_bins(ab: Float[Tensor, "N 2"], bins: Float[Tensor, "Q 2"]) -> tuple[Int[Tensor, "N 5"], Float[Tensor, "N 5"]]:
     """The nearest bins of each colour, the nearest first, and its shares in them, which add up to one."""
-    distance, nearest = torch.cdist(ab, bins).topk(NEAREST, dim=1, largest=False)
+    distance, nearest = torch.cdist(ab, bins.to(ab.dtype)).topk(NEAREST, dim=1, largest=False)
     return nearest, F.softmax(-distance.square() / (2 * SIGMA**2), dim=1)
 
 
