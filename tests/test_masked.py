@@ -13,8 +13,7 @@ from selfsup.backbones import build
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
 from selfsup.tasks import find_task
-from selfsup.tasks.mae import MaskedAutoencoder, patches, unpatched
-from selfsup.tasks.masked_map import MapDecoder, whole_units
+from selfsup.tasks.mae import MapDecoder, MaskedAutoencoder, patches, unpatched, whole_units
 from selfsup.tasks.simmim import SimMIM
 from selfsup.views import patch_mask
 
