@@ -17,23 +17,16 @@ from PIL import Image, ImageDraw, ImageFont
 from selfsup.run import Run
 from selfsup.tasks import find_task
 
-SIDE, GAP, MARGIN, COLUMNS = 84, 6, 150, 8  # pixels; the margin holds the name of a line
+SIDE, GAP, MARGIN, COLUMNS = 84, 6, 210, 8  # pixels; the margin holds the name of a line
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def lines(run: Run) -> dict[str, Pixels]:
-    """Name to pictures (n, C, h, w), in the order they were kept; views of several crops a picture line by line."""
-    found: dict[str, Pixels] = {}
+    """Name to pictures (n, C, h, w): what the task asked and what the network answered; of tasks that show nothing, their views."""
     with np.load(run.samples / "pictures.npz", allow_pickle=False) as kept:
-        for name in kept.files:
-            pictures, words = kept[name], name.partition("/")[2].replace("_", " ") or "picture"
-            if name.startswith("shown/") and "picture" in found and words == "original":
-                continue
-            if pictures.ndim == 5:
-                found |= {f"{words} {number + 1}": pictures[:, number] for number in range(pictures.shape[1])}
-            else:
-                found[words] = pictures
-    return found
+        shown = [name for name in kept.files if name.startswith("shown/")]
+        names = shown or ["source", *(name for name in kept.files if name.startswith("views/"))]
+        return {name.partition("/")[2] or "picture": kept[name] for name in names if kept[name].ndim == 4}
 
 
 def sheet(rows: dict[str, Pixels]) -> Image.Image:
