@@ -301,6 +301,17 @@ def test_a_collapse_is_said_in_words(tmp_path: Path) -> None:
     assert any("collapsed" in words for words in warnings)
 
 
+@pytest.mark.parametrize(
+    ("rank", "spread", "collapsed"),
+    [(60, 0.4, False), (16, 0.04, False), (2.5, 0.04, True), (60, 0.005, True), (1.2, 0.3, True)],
+    ids=["as it began", "a large common part", "few directions, close together", "all alike", "one direction"],
+)
+def test_what_counts_as_a_collapse(rank: float, spread: float, collapsed: bool) -> None:
+    watch = Watch()
+    assert not watch.warnings(progress=0.1, loss=2.0, rank=80, spread=0.48)
+    assert ("collapse" in watch.warnings(progress=0.2, loss=1.0, rank=rank, spread=spread)) == collapsed
+
+
 def test_a_flat_loss_is_said_in_words_once() -> None:
     watch = Watch()
     said = [watch.warnings(progress=step / 20, loss=4.16, rank=50, spread=0.5) for step in range(20)]

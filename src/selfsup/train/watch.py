@@ -65,7 +65,8 @@ class Watch:
         self.losses.append(loss)
         self.spreads.append(spread)
         found = {}
-        if spread < max(0.01, 0.1 * self.spreads[0]) or rank < 1.5:
+        # A large common part, as masked autoencoders have, makes the spread small but leaves many directions: that is no collapse.
+        if spread < 0.01 or rank < 1.5 or (spread < 0.1 * self.spreads[0] and rank < 4):
             found["collapse"] = (
                 f"the embeddings have collapsed: pictures are hardly told apart any more (rank {rank:.1f}, spread {spread:.3f}, "
                 f"at the start {self.spreads[0]:.3f}). Whatever loss is shown, nothing useful is being learned. "
