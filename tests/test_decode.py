@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from picture_files import Array, encoded, png_that_claims, save, scene
-from selfsup.data.decode import Undecodable, decode, looks_like_picture, probe
+from selfsup.data.decode import decode, looks_like_picture, probe
 from selfsup.data.dicom import window
 from selfsup.data.intensity import to_bytes, value_range
+from selfsup.data.undecodable import Undecodable
 
 GREY = scene()[:, :, 0]
 

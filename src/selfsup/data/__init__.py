@@ -2,13 +2,14 @@
 
 from selfsup.data.batches import Batches
 from selfsup.data.corpus import Corpus, prepare
-from selfsup.data.decode import Decoded, Undecodable, decode
+from selfsup.data.decode import Decoded, decode
 from selfsup.data.items import Item, Source
 from selfsup.data.labels import Labels, read_labels
 from selfsup.data.sizes import Suggestion, suggest_side, suggest_size
 from selfsup.data.sources import open_source
 from selfsup.data.splits import Split, make_split
 from selfsup.data.store import Store, open_store
+from selfsup.data.undecodable import Undecodable
 
 __all__ = [
     "Batches",

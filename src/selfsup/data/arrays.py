@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from selfsup.data.decode import Decoded, Undecodable, finish, from_array
+from selfsup.data.decode import Decoded, finish, from_array
 from selfsup.data.intensity import Values, value_range
 from selfsup.data.items import Item, Source
 from selfsup.data.tables import LABEL_NAMES, Table, as_word
+from selfsup.data.undecodable import Undecodable
 
 _PICTURE_KEYS = ("images", "image", "x", "X", "data", "pixels", "train_images", "x_train", "arr_0")
 

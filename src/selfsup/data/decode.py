@@ -11,7 +11,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from selfsup.data.dicom import probe_dicom, read_dicom
 from selfsup.data.intensity import Pixels, Values, extremes, to_bytes
+from selfsup.data.undecodable import MOST_PIXELS, Undecodable
 
 SUFFIXES = frozenset(
     f".{ending}"
@@ -20,7 +22,6 @@ SUFFIXES = frozenset(
 )
 # Only these are tried: some of Pillow's other formats (EPS) start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000", "AVIF")
-MOST_PIXELS = 178_956_970  # twice Pillow's MAX_IMAGE_PIXELS, where Pillow itself refuses: half a gigabyte of RGB
 _ONE_AT_A_TIME = 50_000_000  # pixels: above it threads take turns, so that 64 of them do not need 64 times the memory
 _LARGE = threading.Lock()
 _ORIENTATION = 0x0112  # EXIF 2.32, 4.6.4 A
@@ -33,18 +34,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-class Undecodable(ValueError):
-    """No picture came out of a file; the words say why.
-
-    `lasting` is true when the file's content is at fault, so that trying again without a change to the file is useless; it is false for
-    permissions, network drives and missing packages.
-    """
-
-    def __init__(self, reason: str, *, lasting: bool = True) -> None:
-        super().__init__(reason)
-        self.lasting = lasting
 
 
 class Decoded(NamedTuple):
@@ -64,8 +53,6 @@ def decode(path: str | Path, *, side: int | None = None, channels: int | None = 
     """
     with _explained(path), Path(path).open("rb") as file:
         if _is_dicom(file):
-            from selfsup.data.dicom import read_dicom
-
             return finish(Image.fromarray(read_dicom(file)), side=side, channels=channels)
         with _open(file) as image:
             return _decode_opened(image, side=side, channels=channels)
@@ -75,8 +62,6 @@ def probe(path: str | Path) -> tuple[tuple[int, int], bool]:
     """The upright (height, width) of a picture and whether its format is grey, from the file's head alone. Raises Undecodable."""
     with _explained(path), Path(path).open("rb") as file:
         if _is_dicom(file):
-            from selfsup.data.dicom import probe_dicom
-
             return probe_dicom(file)
         with _open(file) as image:
             # Asked for its EXIF block, a PNG would be decoded to its end in search of one.

@@ -6,8 +6,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from selfsup.data.decode import MOST_PIXELS, Undecodable
 from selfsup.data.intensity import Pixels, Values, extremes, to_bytes
+from selfsup.data.undecodable import MOST_PIXELS, Undecodable
 
 _MISSING = "DICOM needs the package pydicom: pip install 'selfsup[dicom]'"
 

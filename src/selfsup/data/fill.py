@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from selfsup.data.decode import Undecodable
 from selfsup.data.ingest import in_words, ingest, size_in_words
 from selfsup.data.items import Source
 from selfsup.data.journal import Journal, Key, Writer, compact
 from selfsup.data.lock import locked
+from selfsup.data.undecodable import Undecodable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDY = (

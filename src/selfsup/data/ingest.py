@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from selfsup.data.decode import Decoded, Undecodable
+from selfsup.data.decode import Decoded
 from selfsup.data.items import Source
+from selfsup.data.undecodable import Undecodable
 
 Outcome = Decoded | Undecodable
 _TRIED_FIRST = 16  # pictures, from all over the source, whose time tells the time of all

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfsup.data.decode import Undecodable
 from selfsup.data.ingest import thread_count
 from selfsup.data.intensity import Pixels
 from selfsup.data.items import Source
+from selfsup.data.undecodable import Undecodable
 
 _SAMPLE = 128
 _GREY_TOLERANCE = 2  # of 255: grey pictures saved as colour JPEGs differ by rounding

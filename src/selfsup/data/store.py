@@ -15,13 +15,13 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from selfsup.data.arrays import memory_bytes
-from selfsup.data.decode import Undecodable
 from selfsup.data.fill import check_room, fill
 from selfsup.data.ingest import in_words, ingest, size_in_words
 from selfsup.data.items import Source, printable
 from selfsup.data.journal import Journal, Key
 from selfsup.data.sizes import cache_folder, nothing_decoded, suggest_side, suggest_size
 from selfsup.data.tables import Table
+from selfsup.data.undecodable import Undecodable
 
 __all__ = ["LIMIT_BYTES", "Store", "open_store", "suggest_side", "suggest_size"]
 
