@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,7 @@ def main() -> None:
 
     def run(task: str, number: int) -> None:
         folder = asked.out / f"{task}-{asked.steps}-{number}"
+        shutil.rmtree(folder, ignore_errors=True)  # of a trial that was interrupted
         command = [sys.executable, __file__, "--out", str(folder), "--tasks", task, "--steps", str(asked.steps), "--trial", str(number)]
         finished = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False)
         if finished.returncode:
