@@ -25,8 +25,9 @@ import numpy as np
 from selfsup import evaluate, report
 from selfsup.evaluation import Results
 from selfsup.evaluation.assembly import rows_by_seed
+from selfsup.pretext import options_of
 from selfsup.run import Run
-from selfsup.tasks import TASKS
+from selfsup.tasks import TASKS, find_task
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,6 @@ CASES = {
     "mnist": Case(("--holdout", "0.2"), "60s", 3, {"flip": "0"}),  # digits are not mirrored
     "elpv": Case(("--holdout", "0.25", "--groups", "blocks:50", "--size", "96"), "120s", 2, {}),
 }
-NEEDS_COLOR = {"colorization"}
 
 
 def pictures(name: str) -> tuple[np.ndarray[Any, Any], list[str]]:
@@ -63,9 +63,6 @@ def pretrained(case: Case, data: Path, *, unit: str, seed: int, budget: str, out
     """The run, made now or before; one that was interrupted goes on. `unit` is TASK or TASK@BACKBONE."""
     task, _, backbone = unit.partition("@")
     if not (out / "backbone.safetensors").is_file():
-        from selfsup.pretext import options_of
-        from selfsup.tasks import find_task
-
         command = [sys.executable, "-m", "selfsup", "pretrain", str(data), "--task", task, "--out", str(out)]
         if (out / "run.json").is_file():
             command.append("--resume")
@@ -134,7 +131,7 @@ def main() -> None:
     asked = parser.parse_args()
     case, counts = CASES[asked.case], [count if count == "all" else int(count) for count in asked.labels_per_class]
     images, labels = pictures(asked.case)
-    tasks = [task for task in asked.tasks if images.ndim == 4 or task not in NEEDS_COLOR]
+    tasks = [unit for unit in asked.tasks if images.ndim == 4 or not find_task(unit.partition("@")[0]).needs_color]
     data = asked.out / f"{asked.case}.npy"
     data.parent.mkdir(parents=True, exist_ok=True)
     if not data.is_file():
