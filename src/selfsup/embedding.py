@@ -21,7 +21,9 @@ from selfsup.run import Run
 from selfsup.train.distributed import device
 from selfsup.views import plain
 
-POOLS = ("mean", "max")
+POOLS = ("mean", "max", "quarters")
+"""How a layer's map becomes one vector: its mean, its maximum, or the means of its four quarters, which keep where things are."""
+
 ROWS = 256
 
 
@@ -95,7 +97,7 @@ def checked_layer(backbone: Backbone, layer: str) -> str:
     """`layer` as `NAME/POOL`, or ValueError with what there is."""
     name, _, pool = layer.partition("/")
     if name not in backbone.layers or (pool or "mean") not in POOLS:
-        raise ValueError(f"there is no layer {layer!r}; this backbone has {', '.join(backbone.layers)}, each with /mean or /max.")
+        raise ValueError(f"there is no layer {layer!r}; this backbone has {', '.join(backbone.layers)}, each with /{', /'.join(POOLS)}.")
     return f"{name}/{pool or 'mean'}"
 
 
@@ -128,8 +130,16 @@ def pooled(
 
 def _pool(maps: dict[str, Tensor], layer: str) -> Tensor:
     name, _, pool = layer.partition("/")
-    grid = maps[name].flatten(2)
-    return grid.mean(2) if pool == "mean" else grid.amax(2)
+    grid = maps[name]
+    if pool == "quarters":
+        return torch.cat([quarter.mean((2, 3)) for half in _halves(grid, 2) for quarter in _halves(half, 3)], dim=1)
+    return grid.mean((2, 3)) if pool == "mean" else grid.amax((2, 3))
+
+
+def _halves(grid: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Both halves along a dimension; an odd one's middle is in both, as in adaptive pooling (whose odd sizes not every device has)."""
+    size = grid.shape[dim]
+    return grid.narrow(dim, 0, (size + 1) // 2), grid.narrow(dim, size // 2, (size + 1) // 2)
 
 
 def _write(file: Path, backbone: Backbone, store: Store, layer: str, parts: Sequence[str | None]) -> int:

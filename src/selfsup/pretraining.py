@@ -28,7 +28,7 @@ from selfsup.train.checkpoint import go_back, newest_checkpoint
 from selfsup.train.distributed import World, device, world
 from selfsup.train.log import clock
 from selfsup.train.memory import keep_memory
-from selfsup.train.optimizer import DEFAULT_DECAY, DEFAULT_RATES, default_rate
+from selfsup.train.optimizer import DEFAULT_DECAY, OPTIMIZERS, default_rate
 from selfsup.train.schedule import SCHEDULES, cool_down_start
 
 DEFAULT_BUDGET = "10m"
@@ -134,7 +134,7 @@ def _check(wishes: _Wishes) -> None:
     """Everything that can be refused before the data is read."""
     task_options(find_task(wishes.task), wishes.options)
     check_choice("schedule", wishes.schedule, list(SCHEDULES))
-    check_choice("optimizer", wishes.optimizer, list(DEFAULT_RATES))
+    check_choice("optimizer", wishes.optimizer, list(OPTIMIZERS))
     check_choice("precision", wishes.precision, ["auto", "fp32", "bf16"])
     wishes.seconds()
     for name in ("steps", "epochs", "batch_size", "accumulate", "size", "learning_rate"):
@@ -167,7 +167,7 @@ def _anew(wishes: _Wishes, corpus: Corpus, ranks: World) -> tuple[Run, Pretext, 
         channels=corpus.channels, store_side=corpus.store.side, views=wishes.views,
         weights=None if wishes.weights is None else str(wishes.weights), batch_size=batch_size, accumulate=wishes.accumulate, steps=0,
         budget=(wishes.budget or DEFAULT_BUDGET) if allowed else None, seed=wishes.seed, optimizer=wishes.optimizer,
-        learning_rate=wishes.learning_rate or default_rate(wishes.optimizer, batch_size), weight_decay=decay,
+        learning_rate=wishes.learning_rate or default_rate(kind, wishes.optimizer, batch_size), weight_decay=decay,
         schedule=wishes.schedule, pictures=len(corpus.rows), held_out=len(corpus.store.ids) - len(corpus.rows), choices=choices,
         versions=_versions(), store_limit=wishes.store_limit, fingerprint=corpus.store.fingerprint, skipped=dict(corpus.store.skipped),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -74,7 +74,7 @@ def check_training(fresh: Callable[[], Pretext], views: Views, found: Findings) 
     """On fixed views, without `after_step`, the loss falls: what is asked can be learned, and gradients point the right way."""
     torch.manual_seed(0)
     task = fresh().train()
-    optimizer = torch.optim.AdamW(task.parameter_groups(), lr=2e-3)
+    optimizer = torch.optim.AdamW(task.parameter_groups(), lr=task.learning_rate)
     losses = []
     with found.at("training"):
         for _ in range(STEPS):

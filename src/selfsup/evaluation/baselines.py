@@ -164,7 +164,7 @@ def score_network(network: Backbone, store: Store, *, problem: Problem, settings
 
 
 def network_features(network: Backbone, store: Store, rows: Int[np.ndarray, "n"]) -> Features:
-    """All layers of a network, each pooled by mean and by maximum, in the store's order of `rows`."""
+    """All layers of a network, pooled in every way, in the store's order of `rows`."""
     return layer_embeddings(network.to(device()), store, torch.as_tensor(rows, dtype=torch.long))
 
 

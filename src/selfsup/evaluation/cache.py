@@ -12,7 +12,7 @@ from typing import Any
 from selfsup.data.sizes import cache_folder
 from selfsup.evaluation.predictions import Predictions
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Goes up whenever probes, choices, draws or baselines change, so that scores of different rules never meet in one table."""
 
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from selfsup.pretext import Pretext
 
-DEFAULT_RATES = {"adamw": 2e-3, "lars": 0.15}  # at a batch of 128
+OPTIMIZERS = ("adamw", "lars")
+LARS_RATE = 0.15  # at a batch of 128
 DEFAULT_DECAY = {"adamw": 0.05, "lars": 1e-6}
 
 
@@ -42,13 +43,13 @@ class LARS(torch.optim.Optimizer):
         parameter.add_(momentum, alpha=-group["lr"])
 
 
-def default_rate(name: str, batch_size: int) -> float:
+def default_rate(task: type[Pretext], name: str, batch_size: int) -> float:
     """The peak rate for a batch: in proportion to it for LARS (Goyal et al. 2017, arXiv 1706.02677), to its root for AdamW.
 
     The root is what keeps Adam's noise alike (Malladi et al., NeurIPS 2022, arXiv 2205.10287).
     """
     ratio = batch_size / 128
-    return DEFAULT_RATES[name] * (ratio if name == "lars" else math.sqrt(ratio))
+    return LARS_RATE * ratio if name == "lars" else task.learning_rate * math.sqrt(ratio)
 
 
 def make_optimizer(task: Pretext, name: str, *, rate: float, decay: float) -> torch.optim.Optimizer:
@@ -61,7 +62,7 @@ def make_optimizer(task: Pretext, name: str, *, rate: float, decay: float) -> to
         return LARS(groups, rate)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95) if task.prefers_patches else (0.9, 0.999), fused=True)
-    raise ValueError(f"there is no optimizer {name!r}; expected one of {', '.join(DEFAULT_RATES)}.")
+    raise ValueError(f"there is no optimizer {name!r}; expected one of {', '.join(OPTIMIZERS)}.")
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:

