@@ -17,9 +17,11 @@ from torch import Tensor, nn
 
 from selfsup import cli
 from selfsup.backbones import Backbone, build
-from selfsup.contract import PLACES, Finding, Findings, check, check_module, check_views, made_up_batch
-from selfsup.contract.findings import Stopped, written_in
-from selfsup.contract.trials import check_class
+from selfsup.contract import PLACES, Finding, check
+from selfsup.contract.findings import Findings, Stopped, written_in
+from selfsup.contract.own_views import check_views
+from selfsup.contract.places import check_module
+from selfsup.contract.trials import check_class, made_up_batch
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.pretraining import pretrain
 from selfsup.views import Augment

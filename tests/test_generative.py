@@ -10,29 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfsup.backbones import build
-from selfsup.options import task_options
 from selfsup.pretext import Pretext
-from selfsup.tasks import find_task
 from selfsup.tasks.vae import VariationalAutoencoder, normal_divergence
 from selfsup.views import blob_holes, centre_holes, rim
-
-
-def make(name: str, size: int = 16, channels: int = 3, backbone: str = "compact_convnet", **options: Any) -> Pretext:
-    kind = find_task(name)
-    torch.manual_seed(0)
-    return kind(build(backbone, size=size, channels=channels), **task_options(kind, options))
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def batch(rows: int = 6, channels: int = 3, side: int = 20) -> dict[str, Tensor]:
-    """Smooth pictures, all different."""
-    coarse = torch.rand(rows, channels, 5, 5, generator=rng(3))
-    image = F.interpolate(coarse, size=(side, side), mode="bilinear").mul(255).to(torch.uint8)
-    return {"image": image, "aspect": torch.ones(rows)}
+from small_tasks import batch, make, rng
 
 
 def trained(task: Pretext, given: dict[str, Tensor], steps: int, rate: float = 2e-3) -> dict[str, Tensor]:

@@ -7,31 +7,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from selfsup.backbones import build
-from selfsup.options import task_options
-from selfsup.pretext import Pretext
-from selfsup.tasks import find_task
 from selfsup.tasks.mae import MapDecoder, MaskedAutoencoder, patches, unpatched, whole_units
 from selfsup.tasks.simmim import SimMIM
 from selfsup.views import patch_mask
-
-
-def make(name: str, size: int = 16, channels: int = 3, backbone: str = "compact_vit", **options: Any) -> Pretext:
-    kind = find_task(name)
-    torch.manual_seed(0)
-    return kind(build(backbone, size=size, channels=channels), **task_options(kind, options))
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def batch(rows: int = 6, channels: int = 3, side: int = 20) -> dict[str, Tensor]:
-    image = torch.randint(256, (rows, channels, side, side), generator=rng(3), dtype=torch.uint8)
-    return {"image": F.avg_pool2d(image.float(), 5, 1, 2).to(torch.uint8), "aspect": torch.ones(rows)}
-
+from small_tasks import batch, make, rng
 
 # Masked autoencoder ---------------------------------------------------------------------------------------------------------------
 

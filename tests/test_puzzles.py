@@ -13,22 +13,10 @@ from torch import Tensor
 
 from selfsup.backbones import build
 from selfsup.heads import embed_patches, fitting_side
-from selfsup.options import task_options
-from selfsup.tasks import find_task
 from selfsup.tasks.colorization import annealed_mean, rarity, soft_bins
 from selfsup.tasks.jigsaw import distant_permutations
 from selfsup.views import color_bins, lab, quarter_turns
-
-
-def make(name: str, *, size: int = 16, channels: int = 3, backbone: str = "compact_convnet", **options: Any) -> Any:
-    kind = find_task(name)
-    torch.manual_seed(0)
-    return kind(build(backbone, size=size, channels=channels), **task_options(kind, options))
-
-
-def batch(rows: int = 6, channels: int = 3, side: int = 20) -> dict[str, Tensor]:
-    image = torch.randint(256, (rows, channels, side, side), generator=rng(3), dtype=torch.uint8)
-    return {"image": F.avg_pool2d(image.float(), 5, 1, 2).to(torch.uint8), "aspect": torch.ones(rows)}
+from small_tasks import batch, make, rng
 
 
 def settled(task: Any, views: dict[str, Tensor]) -> Any:
@@ -38,10 +26,6 @@ def settled(task: Any, views: dict[str, Tensor]) -> Any:
         for _ in range(40):
             task(views)
     return task.eval()
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 # Rotation -------------------------------------------------------------------------------------------------------------------------

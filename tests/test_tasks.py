@@ -6,35 +6,19 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
 
-from selfsup.backbones import build
-from selfsup.contract import PLACES, made_up_batch
+from selfsup.contract import PLACES
 from selfsup.contract.trials import check_class
-from selfsup.options import task_options
 from selfsup.pretext import Pretext
 from selfsup.tasks import TASKS, find_task
 from selfsup.tasks.simclr import contrast
-
-
-def make(name: str, size: int = 16, channels: int = 3, backbone: str | None = None) -> Pretext:
-    kind = find_task(name)
-    torch.manual_seed(0)
-    net = build(backbone or ("compact_vit" if kind.prefers_patches else "compact_convnet"), size=size, channels=channels)
-    return kind(net, **task_options(kind, {}))
-
-
-def batch(rows: int = 6, channels: int = 3, side: int = 20) -> dict[str, Tensor]:
-    return made_up_batch(rows, channels, side)
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from small_tasks import batch, make, rng
 
 
 @pytest.fixture(params=sorted(TASKS))
 def task(request: pytest.FixtureRequest) -> Pretext:
-    return make(request.param)
+    made: Pretext = make(request.param)
+    return made
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

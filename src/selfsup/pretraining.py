@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from selfsup.backbones import Backbone, build, build_from, choose, load_weights, read_settings, save_backbone, save_settings
-from selfsup.contract import check_before_training, made
+from selfsup.contract import check_before_training, in_words, made, written_by_user
 from selfsup.data import Batches, Corpus, prepare
 from selfsup.options import check_choice, task_options
 from selfsup.pretext import Pretext
@@ -122,10 +122,12 @@ def pretrain(
         )
         run, module, batches = _again(before, corpus, wishes) if before else _anew(wishes, corpus, ranks)
         watched = corpus.store.batch(corpus.rows[:: max(1, len(corpus.rows) // WATCHED)][:WATCHED])["image"]
-        train(module, batches, run, world=ranks, watched=watched)
+        with in_words(written_by_user(module), f"What was trained so far is in {run.folder}: mend the file and go on with --resume."):
+            train(module, batches, run, world=ranks, watched=watched)
         if ranks.leads:
             save_backbone(module.backbone, run.folder)  # first: what is shown is not worth losing it
-            save_made(run, module, corpus)
+            with in_words(written_by_user(module), f"The backbone is trained and in {run.folder}; only pictures of it are missing."):
+                save_made(run, module, corpus)
         ranks.wait()
     return run
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from selfsup.contract.randomness import DrawWatch, other_draws
 from selfsup.pretext import Pretext
+from selfsup.tasks import TASKS
 
 PLACES = {
     "__init__": "options are keyword-only and annotated",
@@ -142,6 +143,28 @@ def files_of(*owners: Any) -> set[str]:
 def written_in(kind: type[Pretext]) -> set[str]:
     """The files of a task's class and of those it derives from, without ours and torch's below them."""
     return files_of(*kind.__mro__[: kind.__mro__.index(Pretext)])
+
+
+def written_by_user(task: Pretext) -> set[str]:
+    """The files of a task's class, if it is none of the table, and of its views function."""
+    table = {entry.partition(":")[0] for entry in TASKS.values()}
+    own = set() if type(task).__module__ in table else written_in(type(task))
+    return own | (files_of(task.own_views) if task.own_views is not None else set())
+
+
+@contextmanager
+def in_words(files: Collection[str | Path], advice: str) -> Iterator[None]:
+    """Run what calls the user's code: an exception that came from one of `files` becomes ValueError with its line, and `advice`."""
+    try:
+        yield
+    except InterruptedError:  # Ctrl-C, already in words
+        raise
+    except Exception as error:
+        line = Findings(files).line_of(error)
+        if not line:
+            raise
+        said = " ".join(str(error).split())
+        raise ValueError(f"{line} raised {type(error).__name__}{': ' + said if said else ''}. {advice}") from error
 
 
 def made(kind: type[Pretext], build: Callable[[], Pretext]) -> Pretext:

@@ -54,6 +54,9 @@ def load_attribute(name: str) -> object:
         raise ValueError(f"{file} cannot be imported as Python; expected a file that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # so that it may import files beside it; last, so that none of them hides a library
     try:
         spec.loader.exec_module(module)
     except Exception as error:
