@@ -45,5 +45,5 @@ def test_a_map_of_one_position_is_its_own_quarters() -> None:
 def test_an_unknown_layer_or_pool_is_refused_with_what_there_is() -> None:
     backbone = build("compact_convnet", size=28)
     assert checked_layer(backbone, "stage3") == "stage3/mean"
-    with pytest.raises(ValueError, match="'stage3/sum'; this backbone has stage1, .*, each with /mean, /max, /quarters"):
+    with pytest.raises(ValueError, match=r"'stage3/sum'; this backbone has stage1, .*, each with /mean, /max, /quarters"):
         checked_layer(backbone, "stage3/sum")
