@@ -1,0 +1,45 @@
+"""docs/tasks.md: every task of the table has its place, and every command is one that `pretrain` would take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfsup import cli
+from selfsup.backbones import build
+from selfsup.options import parse_settings, task_options
+from selfsup.tasks import TASKS, find_task
+
+PAGE = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^selfsup pretrain DATA --task (\w+)(.*)$", PAGE, flags=re.MULTILINE)
+
+
+def test_every_task_has_its_place() -> None:
+    assert sorted(re.findall(r"^\*\*(\w+)\*\* –", PAGE, flags=re.MULTILINE)) == sorted(TASKS)
+    assert sorted(name for name, _ in COMMANDS) == sorted(TASKS)
+
+
+@pytest.mark.parametrize(("name", "rest"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_what_the_authors_used_can_be_built(name: str, rest: str) -> None:
+    """On a small backbone of the same kind: the network's size changes nothing about whether options fit."""
+    words = shlex.split(rest)
+    given = {flag: words[place + 1] for place, flag in enumerate(words) if flag.startswith("--") and flag != "--set"}
+    assert set(given) <= {"--backbone", "--size", "--batch-size", "--optimizer", "--learning-rate", "--weight-decay", "--epochs"}
+    kind = find_task(name)
+    options = task_options(kind, parse_settings([words[place + 1] for place, word in enumerate(words) if word == "--set"]))
+    backbone = "vit_tiny_patch16_224" if "vit" in given.get("--backbone", "") else "compact_convnet"
+    net = build(backbone, size=int(given.get("--size", "64")), channels=3)
+    task = kind(net, **options)
+    batch = {"image": torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8), "aspect": torch.ones(2)}
+    views = task.views(batch, torch.Generator().manual_seed(0))
+    assert all(torch.isfinite(term) for term in task.loss(task(views)).values())
+
+
+def test_a_wrong_command_would_be_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["pretrain", "nowhere", "--task", "rotation", "--set", "every_turns=true"])
+    assert "every_turn" in capsys.readouterr().err
