@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from datasets import mnist
+from real_data import mnist
 from selfsup import evaluate, pretrain
 from selfsup.backbones import build_from, read_settings, save_backbone
 from selfsup.run import Run

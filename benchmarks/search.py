@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets import DATASETS, saved
+from real_data import DATASETS, saved
 
 TRIALS, STEPS = 8, 240
 HELD_OUT: dict[str, tuple[float, str | None]] = {"mnist": (0.2, None), "emoji": (0.25, "base")}

@@ -62,7 +62,7 @@ def test_divergence_by_hand() -> None:
 
 def test_vae_loss_by_hand() -> None:
     """Two pictures of 2 x 2 pixels, off by .1 everywhere, and two dimensions, one of them with a mean of 2 in one picture."""
-    task = vae(beta=3.0, scale=0.5, warm_up=0.5)
+    task = vae(beta=3.0, scale=0.5, warm_up=0.5, free_bits=0.0)
     output = {
         "image": torch.zeros(2, 3, 2, 2), "rebuilt": torch.full((2, 3, 2, 2), 0.1),
         "mean": torch.tensor([[2.0, 0.0], [0.0, 0.0]]), "log_variance": torch.zeros(2, 2),
@@ -77,7 +77,7 @@ def test_vae_loss_by_hand() -> None:
 
 def test_free_bits_are_a_floor_for_the_mean_of_the_batch_in_each_dimension() -> None:
     """Dimension means of 1 and 0 nats at a floor of .25: 1 + .25. A floor under each picture would give 2 + .25 and .25 + .25, halved."""
-    task = vae(free_bits=0.25, warm_up=0.0)
+    task = vae(free_bits=0.25, beta=1.0, warm_up=0.0)
     output = {"image": torch.zeros(2, 3, 2, 2), "rebuilt": torch.zeros(2, 3, 2, 2)}
     mean = torch.tensor([[2.0, 0.0], [0.0, 0.0]], requires_grad=True)
     log_variance = torch.zeros(2, 2, requires_grad=True)

@@ -32,24 +32,25 @@ class VariationalAutoencoder(Pretext):
     Options: `latent` is the number of latent dimensions; `beta` weighs the KL (Higgins et al., ICLR 2017; 1 is the paper's bound)
     and rises from 0 over the first `warm_up` share of training (Bowman et al., CoNLL 2016, arXiv 1511.06349); `free_bits` are the
     nats a dimension may hold on the batch's average before its KL costs anything (Kingma et al., NeurIPS 2016, arXiv 1606.04934),
-    against collapse; a lower `scale` asks for more detail; `width` is the number of channels of the decoder at full
-    resolution; `crop` is the smallest share of area, `flip` the probability of mirroring.
+    against collapse; a lower `scale` asks for more detail. The defaults suit embeddings; samples want a `beta` of 1. `width` is the
+    number of channels of the decoder at full resolution; `crop` is the smallest share of area, `flip` the probability of mirroring.
     """
 
     couples_rows = True  # free bits look at the mean over the batch
     kind = "generative"
+    learning_rate = 1e-3
 
     def __init__(
         self,
         backbone: Backbone,
         *,
-        latent: int = 64,
-        beta: float = 1.0,
+        latent: int = 128,
+        beta: float = 0.3,
         warm_up: float = 0.3,
-        free_bits: float = 0.0,
+        free_bits: float = 0.1,
         scale: float = 0.1,
         width: int = 16,
-        crop: float = 0.5,
+        crop: float = 0.8,
         flip: float = 0.5,
     ) -> None:
         super().__init__(backbone)

