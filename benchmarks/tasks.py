@@ -61,15 +61,15 @@ def pretrained(case: Case, data: Path, *, unit: str, seed: int, budget: str, out
     return Run.open(out)
 
 
-def cost(runs: Sequence[Run]) -> tuple[float, float, float]:
-    """End of the loss curve (mean of its last tenth), pictures a second (median) and peak memory in GB, over the runs of a task."""
+def cost(runs: Sequence[Run]) -> tuple[str, str, str]:
+    """End of the loss curve (last tenth; mean, lowest and highest over seeds), pictures a second (median) and peak memory in GB."""
     losses, speeds, peaks = [], [], []
     for run in runs:
         logged = read_metrics(run).records
         losses.append(mean(entry["loss"] for entry in logged if entry["step"] > 0.9 * run.steps))
         speeds.append(median(entry["examples_per_second"] for entry in logged))
         peaks.append(max(entry.get("peak_memory") or 0 for entry in logged) / 1e9)
-    return mean(losses), median(speeds), max(peaks)
+    return f"{mean(losses):.3g} ({min(losses):.3g}–{max(losses):.3g})", f"{median(speeds):,.0f}", f"{max(peaks):.1f}"
 
 
 def table(results: Results, runs: dict[str, list[Run]], counts: Sequence[int | str]) -> str:
@@ -86,8 +86,7 @@ def table(results: Results, runs: dict[str, list[Run]], counts: Sequence[int | s
     header = ["row", *(f"{probe}, {count}" for probe, count in columns), "backbone", "loss at the end", "pictures/s", "GB"]
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for name in sorted(runs, key=lambda name: -results.find(name).value):
-        loss, speed, peak = cost(runs[name])
-        lines.append(line(name, [runs[name][0].backbone, f"{loss:.3g}", f"{speed:,.0f}", f"{peak:.1f}"]))
+        lines.append(line(name, [runs[name][0].backbone, *cost(runs[name])]))
     beside = dict.fromkeys(row.row for row in results.rows if row.kind == "baseline")
     return "\n".join([*lines, *(line(name, [""] * 4) for name in beside)])
 
