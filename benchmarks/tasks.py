@@ -91,14 +91,22 @@ def table(results: Results, runs: dict[str, list[Run]], counts: Sequence[int | s
     return "\n".join([*lines, *(line(name, [""] * 4) for name in beside)])
 
 
-def verdicts(results: Results) -> str:
-    """Each task against its own untrained backbone at the primary setting."""
-    found = [
-        f"{item.row}: {100 * item.difference:+.1f} ({100 * item.low:+.1f} to {100 * item.high:+.1f}) against {item.against}"
-        for item in results.comparisons
-        if (item.probe, item.labels_per_class) == (results.primary["probe"], results.primary["labels_per_class"])
-    ]
-    return "\n".join(found)
+def verdicts(results: Results, runs: dict[str, list[Run]]) -> str:
+    """Markdown: each task at the primary setting against its own untrained backbone and against raw pixels, in points, paired."""
+    wanted = (results.primary["probe"], results.primary["labels_per_class"])
+    found = {(item.row, item.against): item for item in results.comparisons if (item.probe, item.labels_per_class) == wanted}
+    untrained = sorted({against for _, against in found if against.startswith("untrained")})
+
+    def cell(name: str, against: str) -> str:
+        item = found[name, against]
+        said = f"{100 * item.difference:+.1f} ({100 * item.low:+.1f} to {100 * item.high:+.1f})"
+        return f"**{said}**" if item.low > 0 or item.high < 0 else said
+
+    lines = ["| row | against its backbone untrained | against raw pixels |", "|---|--:|--:|"]
+    for name in sorted(runs, key=lambda name: -results.find(name).value):
+        own = next((against for against in untrained if runs[name][0].backbone in against), untrained[0])
+        lines.append(f"| {name} | {cell(name, own)} | {cell(name, 'raw pixels')} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -120,7 +128,8 @@ def main() -> None:
         for unit in tasks
     ]
     results = evaluate(every, data, labels="label", labels_per_class=tuple(counts), out=asked.out)
-    print(table(results, rows_by_seed(every), counts), verdicts(results), report(asked.out), sep="\n\n")
+    rows = rows_by_seed(every)
+    print(table(results, rows, counts), verdicts(results, rows), report(asked.out), sep="\n\n")
 
 
 if __name__ == "__main__":
