@@ -8,21 +8,19 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from selfsup.backbones import load_backbone
-from selfsup.data import Source, Store, open_source, open_store
 from selfsup.evaluation import baselines as beside
 from selfsup.evaluation.baselines import Told
-from selfsup.evaluation.copies import near_copies
-from selfsup.evaluation.draws import check_labels_per_class, overlap
-from selfsup.evaluation.intervals import MOST_OVERLAP
+from selfsup.evaluation.draws import check_labels_per_class
+from selfsup.evaluation.ground import Ground
+from selfsup.evaluation.kinds import ground_of
+from selfsup.evaluation.notes import notes_on
 from selfsup.evaluation.predictions import stack
 from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.results import Results
@@ -49,7 +47,7 @@ def evaluate(
 ) -> Results:
     """Score runs by what probes learn from few labels, with 95 % intervals, beside baselines; the primary score is linear at 10 a class.
 
-    `runs` are scored on the pictures of `data` (by default what the first was pretrained on), of which those are tested that the runs
+    `runs` are scored on the items of `data` (by default what the first was pretrained on), of which those are tested that the runs
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
     drawn, `seed` what they follow from. `weights` are the user's own, for one more baseline. Writes results.json, predictions.parquet
@@ -59,16 +57,14 @@ def evaluate(
     opened = _opened(runs)
     folder = _folder(opened, out)
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, groups)
-    source = open_source(opened[0].data if data is None else data)
-    grounds = _grounds(source, opened, protocol)
-    problem = grounds[_key(opened[0])].problem
+    grounds = _grounds(opened, opened[0].data if data is None else data, protocol)
+    first = grounds[opened[0].name]
     with _progress() as told:
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
         if baselines:
             entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights)
-    notes = _notes(entries, problem, protocol=protocol, runs=opened) + _copy_notes(grounds[_key(opened[0])])
-    results = _results(entries, problem, source=source, protocol=protocol, notes=notes)
-    return _saved(results, opened, folder)
+    notes = notes_on(entries, first, protocol=protocol, runs=opened)
+    return _saved(_results(entries, first.problem, data=first.reading.name, protocol=protocol, notes=notes), opened, folder)
 
 
 def _opened(runs: Run | str | Path | Sequence[Run | str | Path]) -> list[Run]:
@@ -106,29 +102,24 @@ def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return named
 
 
-@dataclass(frozen=True)
-class Ground:
-    """Pictures at the size a run reads them, and the problem posed on them."""
-
-    store: Store
-    problem: Problem
+Grounds = Mapping[str, Ground]
+"""The ground of each run, by its name."""
 
 
-Grounds = Mapping[tuple[int, int], Ground]
-
-
-def _key(run: Run) -> tuple[int, int]:
-    return run.store_side, run.channels
-
-
-def _grounds(source: Source, runs: Sequence[Run], protocol: Protocol) -> Grounds:
-    """One ground for every size among the runs: the same pictures, labels and draws on each."""
-    grounds: dict[tuple[int, int], Ground] = {}
+def _grounds(runs: Sequence[Run], data: Any, protocol: Protocol) -> Grounds:
+    """One ground for all runs that read the data alike: the same items, labels and draws on each."""
+    kinds = {run.kind for run in runs}
+    if len(kinds) > 1:
+        raise ValueError(f"the runs learned from different kinds of data ({', '.join(sorted(kinds))}): evaluate each kind by itself.")
+    kind = ground_of(runs[0])
+    opened = kind.reads.opened(data)
+    made: dict[Any, Ground] = {}
     for run in runs:
-        if _key(run) not in grounds:
-            store = open_store(source, side=run.store_side, channels=run.channels, limit_bytes=int(run.store_limit * 1e9))
-            grounds[_key(run)] = Ground(store, pose(source, store, runs=runs, protocol=protocol))
-    return grounds
+        key = kind.key(run)
+        if key not in made:
+            reading = kind.reads.of(run, opened)
+            made[key] = kind(reading, pose(reading, runs=runs, protocol=protocol), run)
+    return {run.name: made[kind.key(run)] for run in runs}
 
 
 def _run_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, told: Told) -> list[Entry]:
@@ -138,36 +129,36 @@ def _run_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, t
         found = []
         for run in seeds:
             told(f"run {run.name}")
-            ground = grounds[_key(run)]
-            found.append(beside.score_network(load_backbone(run.folder), ground.store, problem=ground.problem, settings=protocol.settings))
+            reading, problem = grounds[run.name].reading, grounds[run.name].problem
+            found.append(beside.score_network(reading.network(run), reading, problem=problem, settings=protocol.settings))
         joined = {setting: stack([one[setting] for one in found]) for setting in protocol.settings}
         entries.append(Entry(name, "run", len(seeds), joined, tuple(run.name for run in seeds)))
     return entries
 
 
 def _baseline_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, told: Told, weights: str | Path | None) -> list[Entry]:
-    """The rows beside: pixels once, the others once for every backbone among the runs."""
-    alike: dict[tuple[str, int, int], list[Run]] = {}
+    """The rows beside: those without a network once, the others once for every backbone among the runs."""
+    alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
-        alike.setdefault((run.backbone, run.size, run.channels), []).append(run)
-    entries: list[Entry] = []
-    for (backbone, size, _), same in alike.items():
-        ground = grounds[_key(same[0])]
-        setup = beside.setup_of(same, store=ground.store, problem=ground.problem)
-        suffix = "" if len(alike) == 1 else f" ({backbone}, {size} px)"
-        if not entries:
-            entries.append(Entry(beside.PIXELS, "baseline", 1, beside.pixels(setup, protocol.settings, told=told)))
-        bare = beside.untrained(setup, protocol.settings, told=told)
+        alike.setdefault(grounds[run.name].backbone(run), []).append(run)
+    settings = protocol.settings
+    simple = grounds[runs[0].name].simple(settings, told=told)
+    entries = [Entry(name, "baseline", 1, predictions) for name, predictions in simple.items()]
+    for same in alike.values():
+        ground = grounds[same[0].name]
+        setup, suffix = ground.setup(same), "" if len(alike) == 1 else f" ({ground.described(same[0])})"
+        bare = beside.untrained(setup, settings, told=told)
         entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
-        scratch = beside.from_scratch(setup, protocol.settings, told=told)
-        entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, scratch))
+        entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, settings, told=told)))
         if weights is not None:
-            own, remarks = beside.own_weights(setup, protocol.settings, told=told, path=weights)
+            network, reading, remarks = ground.weights(setup, weights)
+            told(f"{beside.WEIGHTS} ({weights})")
+            own = beside.score_network(network, reading, problem=setup.problem, settings=settings)
             entries.append(Entry(beside.WEIGHTS + suffix, "baseline", 1, own, remarks=tuple(remarks)))
     return entries
 
 
-def _results(entries: Sequence[Entry], problem: Problem, *, source: Source, protocol: Protocol, notes: list[str]) -> Results:
+def _results(entries: Sequence[Entry], problem: Problem, *, data: str, protocol: Protocol, notes: list[str]) -> Results:
     """Everything put together."""
     primary, classes, ids = protocol.primary, problem.classes, problem.ids
     brief = entries
@@ -175,7 +166,7 @@ def _results(entries: Sequence[Entry], problem: Problem, *, source: Source, prot
         brief = [replace(entry, predictions={primary: entry.predictions[primary]}) for entry in entries]
     sides = {row: part for part, rows in (("train", problem.train), ("test", problem.test)) for row in rows.tolist()}
     return Results(
-        data=source.name,
+        data=data,
         labels=str(protocol.labels) if isinstance(protocol.labels, str | Path) else f"given as {type(protocol.labels).__name__}",
         classes=classes,
         class_counts=dict(zip(classes, problem.counts.tolist(), strict=True)),
@@ -198,52 +189,6 @@ def _results(entries: Sequence[Entry], problem: Problem, *, source: Source, prot
         truth={ids[row]: classes[problem.targets[row]] for row in problem.test.tolist()},
         parts={ids[row]: (classes[problem.targets[row]], sides[row]) for row in sorted(sides)},
     )
-
-
-def _notes(entries: Sequence[Entry], problem: Problem, *, protocol: Protocol, runs: Sequence[Run]) -> list[str]:
-    """What a reader of the intervals must know beside what the problem itself noted."""
-    notes = list(problem.notes)
-    lone = [entry.name for entry in entries if entry.kind == "run" and entry.seeds == 1]
-    if lone:
-        notes.append(f"One pretraining seed only ({', '.join(lone)}): what another seed would change is not in the interval.")
-    own_views = [run.name for run in runs if run.views is not None]
-    if own_views:
-        notes.append(f"{', '.join(own_views)} used views of their own, which 'from scratch' cannot repeat: it used the built-in ones.")
-    for entry in entries:
-        if entry.remarks:
-            notes.append(f"{entry.name}: {len(entry.remarks)} weights did not match, such as {entry.remarks[0]}")
-        seeds = [run.seed for run in runs if run.name in entry.runs]
-        if len(set(seeds)) < len(seeds):
-            notes.append(f"Runs of {entry.name} have equal seeds ({', '.join(map(str, seeds))}): their spread says less than it seems.")
-    shares = {count: overlap(problem.targets[problem.train], count) for count in protocol.labels_per_class}
-    wide = [str(count) for count, share in shares.items() if share > MOST_OVERLAP]
-    if wide:
-        notes.append(
-            f"At {' and '.join(wide)} labels a class more than half of the labels there are take part in every draw: what other "
-            "labels would change is not, or hardly, in the interval."
-        )
-    if problem.skewed:
-        notes.append(
-            f"Classes are skewed ({problem.counts.max()} to {problem.counts.min()}): scores are balanced accuracy: each class counts alike."
-        )
-    if any(entry.name.startswith(beside.SCRATCH) for entry in entries):
-        notes.append(f"{beside.SCRATCH!r} uses no probe: the same score stands beside each. Every draw has initial weights of its own.")
-    elif not any(entry.kind == "baseline" for entry in entries):
-        notes.append("No baselines were scored: nothing here says that pretraining was of use.")
-    return notes
-
-
-def _copy_notes(ground: Ground) -> list[str]:
-    """A warning where tested pictures have near-copies among those learned from."""
-    tested = ground.problem.test
-    twins = near_copies(ground.store, np.setdiff1d(np.arange(len(ground.store.ids)), tested), tested)
-    if not twins:
-        return []
-    first, twin = next(iter(twins.items()))
-    return [
-        f"{len(twins)} tested pictures are near-copies of pictures learned from, such as {first} of {twin}: scores are too good. Pretrain "
-        "with --groups so that copies stay on one side of the split."
-    ]
 
 
 def _folder(runs: Sequence[Run], out: str | Path | None) -> Path:

@@ -1,0 +1,9 @@
+"""Embedding: what a backbone makes of every item of a data set, layer by layer, and a Parquet file of it."""
+
+from __future__ import annotations
+
+from selfsup.embedding.pictures import POOLS, PictureReading
+from selfsup.embedding.reading import Reading, checked_layer
+from selfsup.embedding.writing import Embeddings, chosen_layer, embed
+
+__all__ = ["POOLS", "Embeddings", "PictureReading", "Reading", "checked_layer", "chosen_layer", "embed"]
