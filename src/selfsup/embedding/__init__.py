@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from selfsup.embedding.pictures import POOLS, PictureReading
 from selfsup.embedding.reading import Reading, checked_layer
+from selfsup.embedding.text_reading import TextReading
 from selfsup.embedding.writing import Embeddings, chosen_layer, embed
 
-__all__ = ["POOLS", "Embeddings", "PictureReading", "Reading", "checked_layer", "chosen_layer", "embed"]
+__all__ = ["POOLS", "Embeddings", "PictureReading", "Reading", "TextReading", "checked_layer", "chosen_layer", "embed"]

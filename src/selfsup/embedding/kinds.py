@@ -6,9 +6,10 @@ from typing import Any
 
 from selfsup.embedding.pictures import PictureReading
 from selfsup.embedding.reading import Reading
+from selfsup.embedding.text_reading import TextReading
 from selfsup.run import Run
 
-READINGS: dict[str, type[Reading[Any]]] = {"image": PictureReading}
+READINGS: dict[str, type[Reading[Any]]] = {"image": PictureReading, "text": TextReading}
 """By the kind that `run.json` says."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from selfsup.embedding.encoded import Encoded
 from selfsup.embedding.reading import Inputs, Reading, checked_layer
+from selfsup.embedding.text_networks import documents_of, encoder_in, network_in, tokenizer_digest
 from selfsup.embedding.texts import Texts
 from selfsup.embedding.windows import BOTH, pool_documents
+from selfsup.run import Run
 from selfsup.views import Augment
 
 DOCUMENTS = 2048
@@ -41,6 +43,26 @@ class TextReading(Reading[Any]):
         self.paths: list[str | None] = [str(Path(texts.root, name)) if texts.root else None for name in texts.ids]
         self.listed, self.listed_columns, self.skipped = texts.ids, texts.columns, texts.skipped
         self.key = [texts.fingerprint, key]
+
+    @staticmethod
+    def opened(data: Any, *, kind: str = "auto") -> Texts:
+        """The documents, listed."""
+        return Texts(documents_of(data))
+
+    @classmethod
+    def of(cls, run: Run, opened: Texts) -> Self:
+        """The documents as ids of the run's tokeniser."""
+        return cls.reading_as(run.folder, opened)
+
+    @classmethod
+    def reading_as(cls, folder: str | Path, texts: Texts) -> Self:
+        """Documents as ids of the tokeniser in a folder."""
+        return cls(texts, Encoded(texts, encoder_in(folder)), key=tokenizer_digest(folder))
+
+    @staticmethod
+    def network(run: Run) -> Any:
+        """The backbone of `run`."""
+        return network_in(run.folder)[0]
 
     @staticmethod
     def layers(network: Any) -> list[str]:

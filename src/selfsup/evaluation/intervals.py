@@ -69,6 +69,27 @@ def difference_interval(first: Float[np.ndarray, "S D N"], second: Float[np.ndar
     return Interval(value, max(-1.0, value - half), min(1.0, value + half))
 
 
+def ratio_interval(above: Float[np.ndarray, "N"], below: Float[np.ndarray, "N"], *, high: float = np.inf) -> Interval:
+    """The sum of `above` over the sum of `below`, with what other items would change, within [0, high]."""
+    total = float(below.sum())
+    value = float(above.sum()) / total
+    return interval_around(value, [influence_part((above - value * below) / total)], high=high)
+
+
+def interval_around(value: float, parts: Sequence[tuple[float, float]], *, low: float = 0.0, high: float = 1.0) -> Interval:
+    """The interval of an estimate whose variance is the sum of parts, each with its degrees of freedom; within [low, high]."""
+    half = _half_width(parts)
+    return Interval(value, max(low, value - half), min(high, value + half))
+
+
+def influence_part(influence: Float[np.ndarray, "N"]) -> tuple[float, float]:
+    """Variance of an estimate, and its degrees of freedom, from how much each item (or group) moved it: the linearised jackknife."""
+    clusters = len(influence)
+    if clusters < 2:
+        return 0.0, 1.0
+    return float(clusters / (clusters - 1) * influence @ influence), clusters - 1.0
+
+
 def _seed_part(table: Float[np.ndarray, "S D N"], sample: Sample) -> tuple[float, float]:
     """Variance of the mean over seeds, and its degrees of freedom."""
     return _spread(table.mean(1) @ sample.weights)
@@ -92,10 +113,7 @@ def _item_part(means: Float[np.ndarray, "N"], sample: Sample) -> tuple[float, fl
     influence = sample.weights * (means - centre)
     if sample.groups is not None:
         influence = np.bincount(np.unique(sample.groups, return_inverse=True)[1], weights=influence)
-    clusters = len(influence)
-    if clusters < 2:
-        return 0.0, 1.0
-    return float(clusters / (clusters - 1) * influence @ influence), clusters - 1.0
+    return influence_part(influence)
 
 
 def _spread(means: Sequence[float] | Float[np.ndarray, "L"]) -> tuple[float, float]:

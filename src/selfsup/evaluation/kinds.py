@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from selfsup.evaluation.ground import Ground
 from selfsup.evaluation.pictures import PictureGround
+from selfsup.evaluation.texts import TextGround
 from selfsup.run import Run
 
-GROUNDS: dict[str, type[Ground]] = {"image": PictureGround}
+GROUNDS: dict[str, type[Ground]] = {"image": PictureGround, "text": TextGround}
 """By the kind that `run.json` says."""
 
 
