@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from selfsup.embedding.encoded import Encoded
 from selfsup.embedding.texts import Texts
 from selfsup.evaluation import Results, evaluate, probes
 from selfsup.evaluation import texts as ground
+from selfsup.evaluation.across_languages import across_languages
 from selfsup.evaluation.choice import choose
 from selfsup.evaluation.draws import draw_labels
 from selfsup.evaluation.predictions import Setting
@@ -266,3 +268,47 @@ def test_documents_are_embedded_with_ids_columns_and_parts(make_run: MakeRun) ->
     reading = TextReading(held, Encoded(held, WordEncoder()), key="words")
     network, _ = text_networks.network_in(run.folder)
     np.testing.assert_allclose(found.vectors, reading.embeddings(network, EVERY, layers=["layer1/mean"])["layer1/mean"], rtol=1e-6)
+
+
+def test_across_languages_stands_beside_untrained_networks_and_characters(make_run: MakeRun) -> None:
+    """Three languages that share half of their words, as names and numbers are: characters find the pages, and networks of words do."""
+    texts = [
+        Text(
+            f"{code}/{page}.txt",
+            " ".join([f"name{page}x{place}" for place in range(6)] + [f"{code}{page}x{place}" for place in range(6)]),
+            code,
+        )
+        for code in ("de", "fr", "ja")
+        for page in range(20)
+    ]
+    run = make_run(texts=texts, holdout=0.0)
+    labels = ["odd" if page % 2 else "even" for _ in range(3) for page in range(20)]
+    found = across_languages([run], ListOfTexts(texts), labels=labels, labels_per_class=5)
+    assert found.languages == {"de": 20, "fr": 20, "ja": 20}
+    assert {(row.row, row.kind) for row in found.rows} == {
+        ("masked_lm", "run"),
+        ("untrained", "baseline"),
+        ("character n-grams", "baseline"),
+    }
+    assert [row.layer for row in found.rows if row.row == "masked_lm"] == ["first+last/mean", "layer1/mean", "layer2/mean"]
+    (characters,) = (row for row in found.rows if row.row == "character n-grams")
+    assert characters.parallel.recall[1].value > 0.95
+    assert characters.parallel.chance[1] == pytest.approx(1 / 20)
+    assert len({row.seed for row in found.rows if row.row == "untrained"}) == 5
+    primary = [row for row in found.rows if row.primary]
+    assert {row.layer for row in primary} == {"layer1/mean", "characters"}
+    assert all(len(row.transfers) == 9 for row in primary)
+    assert not any(row.transfers for row in found.rows if not row.primary)
+    assert any("Transductive" in note for note in found.notes)
+    content = json.loads((run.folder / "languages.json").read_text(encoding="utf-8"))
+    assert content["rows"][0]["parallel"]["pairings"][0]["first"] == "de"
+
+
+def test_only_held_out_texts_are_asked_for_across_languages(make_run: MakeRun) -> None:
+    texts = [Text(f"{code}/{page}.txt", f"{code} {page} word{page}", code) for code in ("de", "fr") for page in range(20)]
+    run = make_run(texts=texts, holdout=0.0)
+    parts = make_split([text.id for text in texts], groups=[text.id[3:] for text in texts], holdout=0.25)
+    parts.save(run.split_file)
+    found = across_languages([run], ListOfTexts(texts), baselines=False)
+    assert found.languages == {"de": 5, "fr": 5}
+    assert found.notes == []

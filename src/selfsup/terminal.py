@@ -113,7 +113,7 @@ def print_results(results: Results) -> None:
         found = [scores.get((name, probe, count)) for probe, count in columns]
         table.add_row(name, *(f"{100 * s.value:.1f} ({100 * s.low:.1f}–{100 * s.high:.1f})" if s else "–" for s in found))
     _show(table)
-    print(f"{results.metric} in % with 95 % intervals; labels drawn from {results.train} pictures, scored on {results.test} held out")
+    print(f"{results.metric} in % with 95 % intervals; labels drawn from {results.train} {results.noun}, scored on {results.test} held out")
     strongest = [item for item in results.comparisons if item.best_baseline]
     primary = [item for item in strongest if results.primary == {"probe": item.probe, "labels_per_class": item.labels_per_class}]
     for comparison in primary or strongest:

@@ -185,6 +185,7 @@ def _results(entries: Sequence[Entry], problem: Problem, *, data: str, protocol:
         chosen_layer=chosen_layers(entries, primary),
         unmatched_labels=problem.unmatched,
         notes=notes,
+        noun=problem.noun,
         predictions=said_by(entries, problem),
         truth={ids[row]: classes[problem.targets[row]] for row in problem.test.tolist()},
         parts={ids[row]: (classes[problem.targets[row]], sides[row]) for row in sorted(sides)},
