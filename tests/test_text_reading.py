@@ -130,7 +130,7 @@ def test_a_view_is_a_stretch_of_the_document_and_shows_all_of_it_in_time() -> No
     texts, net = some_texts(), network()
     reading, rng = reading_of(texts), torch.Generator().manual_seed(0)
     starts = set()
-    for _ in range(200):
+    for _ in range(600):
         ids, attended = reading.view(net, torch.tensor([0, 3, 5]), augment=None, rng=rng)
         assert ids.shape == (3, 8)
         assert attended.sum(1).tolist() == [3, 8, 0]

@@ -113,7 +113,7 @@ def bits_per_byte(
 
     for pieces in _batches(documents, windows, tally):
         with torch.no_grad():
-            found = model(torch.from_numpy(np.stack([piece.ids for piece in pieces])).long())
+            found = model(_tensor([piece.ids for piece in pieces]))
         for piece, logs in zip(pieces, found.double().cpu().numpy(), strict=True):
             lengths = bytes_of.numpy()[piece.ids[piece.judged]]
             tally.add(piece.number, nats=-logs[piece.judged - 1], lengths=lengths)
@@ -150,7 +150,7 @@ def hidden_tokens(
                 yield _Piece(number, ids, drawn)
 
     for pieces in _batches(documents, windows, tally):
-        ids, positions = (torch.from_numpy(np.stack(rows)).long() for rows in zip(*((p.ids, p.judged) for p in pieces), strict=True))
+        ids, positions = _tensor([piece.ids for piece in pieces]), _tensor([piece.judged for piece in pieces])
         targets = ids.gather(1, positions)
         with torch.no_grad():
             logs, likeliest = model(ids.scatter(1, positions, mask), positions, targets)
@@ -187,6 +187,10 @@ def _batches(documents: Iterable[TokenText], windows: _Windows, tally: _Tally) -
             held.append(piece)
         if held:
             yield held
+
+
+def _tensor(rows: Sequence[Int[np.ndarray, "T"]]) -> Int[Tensor, "B T"]:
+    return torch.from_numpy(np.stack(rows).astype(np.int64))
 
 
 def _shape(piece: _Piece) -> tuple[int, int]:
