@@ -267,7 +267,7 @@ def test_documents_are_embedded_with_ids_columns_and_parts(make_run: MakeRun) ->
     held = Texts(ListOfTexts(TEXTS))
     reading = TextReading(held, Encoded(held, WordEncoder()), key="words")
     network, _ = text_networks.network_in(run.folder)
-    np.testing.assert_allclose(found.vectors, reading.embeddings(network, EVERY, layers=["layer1/mean"])["layer1/mean"], rtol=1e-6)
+    np.testing.assert_allclose(found.vectors, reading.embeddings(network, range(COUNT), layers=["layer1/mean"])["layer1/mean"], rtol=1e-6)
 
 
 def test_across_languages_stands_beside_untrained_networks_and_characters(make_run: MakeRun) -> None:

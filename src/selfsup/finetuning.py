@@ -57,10 +57,10 @@ class Recipe:
 class Classifier(nn.Module):
     """A backbone's embedding and one linear layer on top: what `embed` of the backbone takes, to one score a class."""
 
-    def __init__(self, backbone: nn.Module, classes: int) -> None:
+    def __init__(self, backbone: Any, classes: int) -> None:
         super().__init__()
-        self.backbone: Any = backbone
-        self.linear = nn.Linear(self.backbone.width, classes)
+        self.backbone = backbone
+        self.linear = nn.Linear(backbone.width, classes)
 
     def forward(self, *inputs: Tensor) -> Float[Tensor, "B K"]:
         """Logits."""

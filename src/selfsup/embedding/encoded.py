@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
@@ -32,6 +33,7 @@ class Encoded:
     def __init__(self, texts: Texts, encoder: Encoder) -> None:
         self.texts, self.encoder = texts, encoder
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this does
+        weakref.finalize(self, self._file.close)
         self._begin: Int[np.ndarray, "N"] = np.full(len(texts), -1)
         self._length: Int[np.ndarray, "N"] = np.zeros(len(texts), dtype=np.int64)
         self._end = 0
@@ -39,7 +41,7 @@ class Encoded:
     def lengths(self, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
         """How many tokens some documents have."""
         self._encode(np.unique(rows[self._begin[rows] < 0]))
-        return self._length[rows]
+        return np.asarray(self._length[rows])
 
     def read(self, row: int, start: int, length: int) -> Int32[np.ndarray, "T"]:
         """Some tokens of a document whose length was asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -40,7 +40,7 @@ class PictureReading(Reading[Backbone]):
         return open_source(data, kind=kind)
 
     @classmethod
-    def of(cls, run: Run, opened: Source) -> Self:
+    def of(cls, run: Run, opened: Source) -> PictureReading:
         """The pictures, decoded to the size `run` was pretrained at."""
         return cls(opened, open_store(opened, side=run.store_side, channels=run.channels, limit_bytes=int(run.store_limit * 1e9)))
 

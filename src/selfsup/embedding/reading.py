@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class Reading(ABC, Generic[Network]):
 
     @classmethod
     @abstractmethod
-    def of(cls, run: Run, opened: Any) -> Self:
+    def of(cls, run: Run, opened: Any) -> Reading[Network]:
         """The items as the network of `run` reads them. Raises ValueError."""
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -50,12 +50,12 @@ class TextReading(Reading[Any]):
         return Texts(documents_of(data))
 
     @classmethod
-    def of(cls, run: Run, opened: Texts) -> Self:
+    def of(cls, run: Run, opened: Texts) -> TextReading:
         """The documents as ids of the run's tokeniser."""
         return cls.reading_as(run.folder, opened)
 
     @classmethod
-    def reading_as(cls, folder: str | Path, texts: Texts) -> Self:
+    def reading_as(cls, folder: str | Path, texts: Texts) -> TextReading:
         """Documents as ids of the tokeniser in a folder."""
         return cls(texts, Encoded(texts, encoder_in(folder)), key=tokenizer_digest(folder))
 

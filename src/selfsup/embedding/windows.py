@@ -112,7 +112,8 @@ class Pool:
         if self.pool == "mean":
             self.total.index_add_(0, places, grid.sum(dim=1))
         elif self.pool == "max":
-            self.total.index_reduce_(0, places, grid.amax(dim=1), "amax")
+            largest = grid.amax(dim=1)
+            self.total.scatter_reduce_(0, places[:, None].expand_as(largest), largest, "amax")
         else:
             ends = torch.tensor([window.last for window in windows], device=grid.device)
             self.total[places[ends]] = grid[ends, -1]

@@ -8,7 +8,7 @@ count. How a document is cut is part of the number, so results carry it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -168,8 +168,7 @@ class _Piece(NamedTuple):
     judged: Int[np.ndarray, "K"]
 
 
-class _Windows(Protocol):
-    def __call__(self, number: int, text: TokenText) -> Iterator[_Piece]: ...
+_Windows = Callable[[int, TokenText], Iterator[_Piece]]
 
 
 def _batches(documents: Iterable[TokenText], windows: _Windows, tally: _Tally) -> Iterator[list[_Piece]]:

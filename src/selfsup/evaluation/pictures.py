@@ -15,7 +15,7 @@ from jaxtyping import Int
 from sklearn.decomposition import PCA
 from torch import nn
 
-from selfsup.backbones import build_from, load_weights, read_settings
+from selfsup.backbones import Backbone, build_from, load_weights, read_settings
 from selfsup.data import Store
 from selfsup.embedding import PictureReading, Reading
 from selfsup.evaluation.baselines import Setup, Told, baseline_key
@@ -100,6 +100,7 @@ class PictureGround(Ground):
     def weights(self, setup: Setup, path: str | Path) -> tuple[nn.Module, Reading[Any], list[str]]:
         """The runs' backbone, filled with what fits."""
         network = setup.build(0)
+        assert isinstance(network, Backbone)
         return network, self.reading, load_weights(network, path)
 
     def copies(self) -> dict[str, str]:

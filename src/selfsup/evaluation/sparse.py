@@ -9,7 +9,7 @@ Applications 33, 1971.)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -20,9 +20,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 from torch import Tensor
 
-Sparse = sparse.csr_matrix | sparse.csr_array
+Sparse: TypeAlias = sparse.csr_matrix | sparse.csr_array
 
-Rows = Float[np.ndarray, "n d"] | Sparse
+Rows: TypeAlias = Float[np.ndarray, "_ _"] | sparse.csr_matrix | sparse.csr_array
 """Features of n items."""
 
 ROUNDING = 1e-10
