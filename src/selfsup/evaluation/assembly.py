@@ -27,7 +27,10 @@ from selfsup.evaluation.predictions import stack
 from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.results import Results
 from selfsup.evaluation.scoreboard import Entry, chosen_layers, classes_of, comparisons_of, confusion_of, metric_name, rows_of, said_by
+from selfsup.options import check_choice
 from selfsup.run import Run
+
+BASELINES = ("pixels", "untrained", "scratch")
 
 MOST_CLASSES = 40
 """Confusion and single classes are kept for the primary setting only where there are more."""
@@ -42,7 +45,7 @@ def evaluate(
     labels_per_class: Sequence[LabelsPerClass] = (1, 5, 10, "all"),
     draws: int = 5,
     out: str | Path | None = None,
-    baselines: bool = True,
+    baselines: bool | Sequence[str] = True,
     weights: str | Path | None = None,
     seed: int = 0,
     groups: Any = None,
@@ -52,11 +55,13 @@ def evaluate(
     `runs` are scored on the pictures of `data` (by default what the first was pretrained on), of which those are tested that the runs
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
-    drawn, `seed` what they follow from. `weights` are the user's own, for one more baseline. Writes results.json, predictions.parquet
+    drawn, `seed` what they follow from. `baselines` are all, none (False) or some of "pixels", "untrained" and "scratch", which takes
+    longest; `weights` are the user's own, for one more. Writes results.json, predictions.parquet
     and labels.parquet into `out` (by default the folder the runs are in), and results.json and labels.parquet into each run.
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
     opened = _opened(runs)
+    wanted = _wanted(baselines)
     folder = _folder(opened, out)
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, groups)
     source = open_source(opened[0].data if data is None else data)
@@ -64,11 +69,20 @@ def evaluate(
     problem = grounds[_key(opened[0])].problem
     with _progress() as told:
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
-        if baselines:
-            entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights)
+        entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted)
     notes = _notes(entries, problem, protocol=protocol, runs=opened) + _copy_notes(grounds[_key(opened[0])])
     results = _results(entries, problem, source=source, protocol=protocol, notes=notes)
     return _saved(results, opened, folder)
+
+
+def _wanted(baselines: bool | Sequence[str]) -> tuple[str, ...]:
+    """Names of baselines. Raises ValueError for one that there is not."""
+    if isinstance(baselines, bool):
+        return BASELINES if baselines else ()
+    names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
+    for name in names:
+        check_choice("baselines", name, list(BASELINES))
+    return names
 
 
 def _opened(runs: Run | str | Path | Sequence[Run | str | Path]) -> list[Run]:
@@ -145,7 +159,9 @@ def _run_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, t
     return entries
 
 
-def _baseline_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, told: Told, weights: str | Path | None) -> list[Entry]:
+def _baseline_entries(
+    runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, told: Told, weights: str | Path | None, wanted: Sequence[str]
+) -> list[Entry]:
     """The rows beside: pixels once, the others once for every backbone among the runs."""
     alike: dict[tuple[str, int, int], list[Run]] = {}
     for run in runs:
@@ -155,12 +171,14 @@ def _baseline_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protoc
         ground = grounds[_key(same[0])]
         setup = beside.setup_of(same, store=ground.store, problem=ground.problem)
         suffix = "" if len(alike) == 1 else f" ({backbone}, {size} px)"
-        if not entries:
+        if "pixels" in wanted and not entries:
             entries.append(Entry(beside.PIXELS, "baseline", 1, beside.pixels(setup, protocol.settings, told=told)))
-        bare = beside.untrained(setup, protocol.settings, told=told)
-        entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
-        scratch = beside.from_scratch(setup, protocol.settings, told=told)
-        entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, scratch))
+        if "untrained" in wanted:
+            bare = beside.untrained(setup, protocol.settings, told=told)
+            entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
+        if "scratch" in wanted:
+            scratch = beside.from_scratch(setup, protocol.settings, told=told)
+            entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, scratch))
         if weights is not None:
             own, remarks = beside.own_weights(setup, protocol.settings, told=told, path=weights)
             entries.append(Entry(beside.WEIGHTS + suffix, "baseline", 1, own, remarks=tuple(remarks)))
