@@ -18,6 +18,8 @@ from selfsup.run import Run
 from selfsup.tasks import find_task
 
 SIDE, GAP, MARGIN, COLUMNS = 84, 6, 210, 8  # pixels; the margin holds the name of a line
+ORIGIN = """Made by `python benchmarks/pictures.py RUNS --out DIR` from runs of `benchmarks/tasks.py`, a minute each: on MNIST digits, and
+for colorization on Noto Color Emoji (Open Font License). Columns are pictures. What each task is for: [tasks.md](../tasks.md)."""
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -54,7 +56,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    page = ["# What each task shows its network, and what the network answers", ""]
+    page = ["# What each task shows its network, and what the network answers", "", ORIGIN, ""]
     for folder in asked.runs:
         run = Run.open(folder)
         sheet(lines(run)).save(asked.out / f"{run.task}.png", optimize=True)

@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--budget", help="of each run; by default the case's own")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--labels-per-class", nargs="*", default=["1", "5", "10", "all"])
+    parser.add_argument("--baselines", nargs="*", default=["pixels", "untrained"], help="`scratch` takes longer than all runs together")
     asked = parser.parse_args()
     case, counts = CASES[asked.case], [count if count == "all" else int(count) for count in asked.labels_per_class]
     data = saved(asked.case, asked.out / f"{asked.case}.npz")
@@ -127,7 +128,7 @@ def main() -> None:
         for seed in range(asked.seeds or case.seeds)
         for unit in tasks
     ]
-    results = evaluate(every, data, labels="label", labels_per_class=tuple(counts), out=asked.out)
+    results = evaluate(every, data, labels="label", labels_per_class=tuple(counts), baselines=asked.baselines, out=asked.out)
     rows = rows_by_seed(every)
     print(table(results, rows, counts), verdicts(results, rows), report(asked.out), sep="\n\n")
 

@@ -125,6 +125,14 @@ def test_baselines_are_made_once(make_run: MakeRun, monkeypatch: pytest.MonkeyPa
         evaluate(run, IMAGES, labels=TARGETS, probes=("linear",), labels_per_class=(5,), seed=1)
 
 
+def test_some_baselines_may_be_asked_for(make_run: MakeRun) -> None:
+    asked: dict[str, Any] = {"labels": TARGETS, "probes": ("linear",), "labels_per_class": (5,)}
+    some = evaluate(make_run(), IMAGES, baselines=["untrained", "pixels"], **asked)
+    assert {row.row for row in some.rows if row.kind == "baseline"} == {"raw pixels", "untrained"}
+    with pytest.raises(ValueError, match=r"'scrach'.*scratch"):
+        evaluate(make_run("other"), IMAGES, baselines=["scrach"], **asked)
+
+
 def test_the_users_weights_are_a_row(make_run: MakeRun) -> None:
     run, other = make_run("first"), make_run("other", seed=5)
     results = evaluate(run, IMAGES, labels=TARGETS, probes=("linear",), labels_per_class=(5,), weights=other.folder)

@@ -124,6 +124,9 @@ def evaluate(
     probes: Annotated[str, typer.Option(help="Ways to score, with commas: linear, knn.")] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
     draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
+    baselines: Annotated[
+        str, typer.Option(help="Rows to beat, with commas: pixels (texts: tfidf, lsa), untrained, scratch (takes longest); all, or none.")
+    ] = "all",
     weights: Annotated[
         str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
     ] = None,
@@ -146,6 +149,7 @@ def evaluate(
         probes=tuple(name.strip() for name in probes.split(",")),
         labels_per_class=counts,
         draws=draws,
+        baselines=baselines == "all" if baselines in ("all", "none") else [name.strip() for name in baselines.split(",")],
         weights=weights,
         groups=groups,
         seed=seed,

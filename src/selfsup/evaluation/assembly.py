@@ -25,6 +25,7 @@ from selfsup.evaluation.predictions import stack
 from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.results import Results
 from selfsup.evaluation.scoreboard import Entry, chosen_layers, classes_of, comparisons_of, confusion_of, metric_name, rows_of, said_by
+from selfsup.options import check_choice
 from selfsup.run import Run
 
 MOST_CLASSES = 40
@@ -40,7 +41,7 @@ def evaluate(
     labels_per_class: Sequence[LabelsPerClass] = (1, 5, 10, "all"),
     draws: int = 5,
     out: str | Path | None = None,
-    baselines: bool = True,
+    baselines: bool | Sequence[str] = True,
     weights: str | Path | None = None,
     seed: int = 0,
     groups: Any = None,
@@ -50,21 +51,34 @@ def evaluate(
     `runs` are scored on the items of `data` (by default what the first was pretrained on), of which those are tested that the runs
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
-    drawn, `seed` what they follow from. `weights` are the user's own, for one more baseline. Writes results.json, predictions.parquet
-    and labels.parquet into `out` (by default the folder the runs are in), and results.json and labels.parquet into each run.
+    drawn, `seed` what they follow from. `baselines` are all, none (False) or some: "untrained", "scratch", which takes longest, and
+    "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more. Writes results.json,
+    predictions.parquet and labels.parquet into `out` (by default the folder the runs are in), and results.json and labels.parquet into
+    each run.
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
     opened = _opened(runs)
+    wanted = _wanted(baselines, ground_of(opened[0]))
     folder = _folder(opened, out)
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, groups)
     grounds = _grounds(opened, opened[0].data if data is None else data, protocol)
     first = grounds[opened[0].name]
     with _progress() as told:
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
-        if baselines:
-            entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights)
+        entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted)
     notes = notes_on(entries, first, protocol=protocol, runs=opened)
     return _saved(_results(entries, first.problem, data=first.reading.name, protocol=protocol, notes=notes), opened, folder)
+
+
+def _wanted(baselines: bool | Sequence[str], kind: type[Ground]) -> tuple[str, ...]:
+    """Names of baselines. Raises ValueError for one that this kind of data has not."""
+    known = (*kind.simple_rows, "untrained", "scratch")
+    if isinstance(baselines, bool):
+        return known if baselines else ()
+    names = (baselines,) if isinstance(baselines, str) else tuple(baselines)
+    for name in names:
+        check_choice("baselines", name, list(known))
+    return names
 
 
 def _opened(runs: Run | str | Path | Sequence[Run | str | Path]) -> list[Run]:
@@ -136,20 +150,25 @@ def _run_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, t
     return entries
 
 
-def _baseline_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, told: Told, weights: str | Path | None) -> list[Entry]:
+def _baseline_entries(
+    runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, told: Told, weights: str | Path | None, wanted: Sequence[str]
+) -> list[Entry]:
     """The rows beside: those without a network once, the others once for every backbone among the runs."""
     alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         alike.setdefault(grounds[run.name].backbone(run), []).append(run)
     settings = protocol.settings
-    simple = grounds[runs[0].name].simple(settings, told=told)
-    entries = [Entry(name, "baseline", 1, predictions) for name, predictions in simple.items()]
+    first = grounds[runs[0].name]
+    simple = {name: row for name, row in first.simple_rows.items() if name in wanted}
+    entries = [Entry(row, "baseline", 1, first.simple(name, settings, told=told)) for name, row in simple.items()]
     for same in alike.values():
         ground = grounds[same[0].name]
         setup, suffix = ground.setup(same), "" if len(alike) == 1 else f" ({ground.described(same[0])})"
-        bare = beside.untrained(setup, settings, told=told)
-        entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
-        entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, settings, told=told)))
+        if "untrained" in wanted:
+            bare = beside.untrained(setup, settings, told=told)
+            entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
+        if "scratch" in wanted:
+            entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, settings, told=told)))
         if weights is not None:
             network, reading, remarks = ground.weights(setup, weights)
             told(f"{beside.WEIGHTS} ({weights})")

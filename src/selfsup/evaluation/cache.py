@@ -12,8 +12,8 @@ from typing import Any
 from selfsup.data.sizes import cache_folder
 from selfsup.evaluation.predictions import Predictions
 
-PROTOCOL = 3
-"""Goes up whenever probes, choices, draws or baselines change, so that scores of different rules never meet in one table."""
+PROTOCOL = {"pixels": 2, "tfidf": 1, "lsa": 1, "untrained": 3, "scratch": 2}
+"""A number for each row, raised whenever its probes, choices, draws or training change, so that scores of different rules never meet."""
 
 
 def cached(name: str, key: dict[str, Any], *, make: Callable[[], Predictions]) -> Predictions:
@@ -36,7 +36,7 @@ def cached(name: str, key: dict[str, Any], *, make: Callable[[], Predictions]) -
 
 def cache_file(name: str, key: dict[str, Any]) -> Path:
     """Where the row for `key` is kept. The cache folder is `SELFSUP_CACHE` or `~/.cache/selfsup`."""
-    return cache_folder(None) / "baselines" / f"{name}-{digest({**key, 'protocol': PROTOCOL})}.npz"
+    return cache_folder(None) / "baselines" / f"{name}-{digest({**key, 'protocol': PROTOCOL[name]})}.npz"
 
 
 def digest(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,14 +15,15 @@ from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.problem import Problem
 from selfsup.run import Run
 
-SimpleRows = dict[str, dict[Setting, Predictions]]
-"""What baselines without a network say, by their names."""
-
 
 class Ground(ABC):
-    """What `evaluate` asks of a kind of data. `reads` is its reading, `reading` the data, `problem` what is posed on it."""
+    """What `evaluate` asks of a kind of data. `reads` is its reading, `reading` the data, `problem` what is posed on it.
+
+    `simple_rows` are baselines without a network, as a user asks for them, with the names of their rows.
+    """
 
     reads: ClassVar[type[Reading[Any]]]
+    simple_rows: ClassVar[Mapping[str, str]]
     reading: Reading[Any]
     problem: Problem
 
@@ -46,8 +47,8 @@ class Ground(ABC):
         """The run's backbone in words."""
 
     @abstractmethod
-    def simple(self, settings: Sequence[Setting], *, told: Told) -> SimpleRows:
-        """Baselines that need no network, through the probes."""
+    def simple(self, name: str, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
+        """One of `simple_rows` through the probes."""
 
     @abstractmethod
     def setup(self, runs: Sequence[Run]) -> Setup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache as once
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from selfsup.evaluation.baselines import Setup, Told, baseline_key
 from selfsup.evaluation.cache import cached
 from selfsup.evaluation.choice import Features
 from selfsup.evaluation.copies import near_copies
-from selfsup.evaluation.ground import Ground, SimpleRows
+from selfsup.evaluation.ground import Ground
 from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.problem import Problem
 from selfsup.evaluation.scoring import score
@@ -30,8 +30,6 @@ from selfsup.finetuning import Recipe
 from selfsup.run import Run
 from selfsup.train.precision import Kernels
 from selfsup.views import Augment, plain
-
-PIXELS = "raw pixels"
 
 PIXEL_SIDE = 32
 """Pixels a side of the pictures behind the raw-pixel row, at most: more add columns and hardly tell more."""
@@ -47,6 +45,7 @@ class PictureGround(Ground):
     """Pictures at the size some runs read them. Raw pixels are seen at `size`, that of the first run's backbone."""
 
     reads: ClassVar[type[Reading[Any]]] = PictureReading
+    simple_rows: ClassVar[Mapping[str, str]] = {"pixels": "raw pixels"}
     reading: PictureReading
 
     def __init__(self, reading: PictureReading, problem: Problem, run: Run) -> None:
@@ -67,7 +66,7 @@ class PictureGround(Ground):
         """Its name and the size of its pictures."""
         return f"{run.backbone}, {run.size} px"
 
-    def simple(self, settings: Sequence[Setting], *, told: Told) -> SimpleRows:
+    def simple(self, name: str, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
         """Raw pixels and their principal components."""
         rows, task = self.problem.task()
 
@@ -78,10 +77,10 @@ class PictureGround(Ground):
         def make(setting: Setting) -> Predictions:
             return score(features(), task, [setting], default=f"pca{COMPONENTS[0]}")[setting]
 
-        told(PIXELS)
+        told(self.simple_rows[name])
         size = min(PIXEL_SIDE, self.size)
         keys = {setting: baseline_key(self.problem, self.reading.key, setting, size=size) for setting in settings}
-        return {PIXELS: {setting: cached("pixels", key, make=partial(make, setting)) for setting, key in keys.items()}}
+        return {setting: cached(name, key, make=partial(make, setting)) for setting, key in keys.items()}
 
     def setup(self, runs: Sequence[Run]) -> Setup:
         """Networks as the runs' settings say, trained on their views with their kernels."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache as once
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int
 from torch import nn
 
 from selfsup.embedding import Reading, TextReading
@@ -16,17 +16,15 @@ from selfsup.embedding import text_networks as networks
 from selfsup.evaluation.baselines import Setup, Told, baseline_key
 from selfsup.evaluation.cache import cached, digest
 from selfsup.evaluation.choice import Features
-from selfsup.evaluation.ground import Ground, SimpleRows
+from selfsup.evaluation.ground import Ground
 from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.problem import Problem
 from selfsup.evaluation.scoring import score
 from selfsup.evaluation.text_copies import near_text_copies
-from selfsup.evaluation.words import COMPONENTS, counted, semantic, some_to_fit
+from selfsup.evaluation.words import COMPONENTS, Counted, counted, semantic, some_to_fit
 from selfsup.finetuning import Recipe
 from selfsup.run import Run
 from selfsup.train.precision import Kernels
-
-TFIDF, SEMANTIC = "TF-IDF", "LSA"
 
 RATES = (1e-3, 3e-4)
 """Learning rates tried from scratch, the default first."""
@@ -36,6 +34,7 @@ class TextGround(Ground):
     """Documents as ids of the tokeniser that some runs share."""
 
     reads: ClassVar[type[Reading[Any]]] = TextReading
+    simple_rows: ClassVar[Mapping[str, str]] = {"tfidf": "TF-IDF", "lsa": "LSA"}
     reading: TextReading
 
     def __init__(self, reading: TextReading, problem: Problem, run: Run) -> None:
@@ -56,26 +55,34 @@ class TextGround(Ground):
         """Its name and a few signs of the tokeniser's hash."""
         return f"{run.backbone}, tokeniser {networks.tokenizer_digest(run.folder)[:4]}"
 
-    def simple(self, settings: Sequence[Setting], *, told: Told) -> SimpleRows:
-        """TF-IDF and latent semantic analysis, fitted on all documents that may be learned from. Nothing where no words were found."""
-        rows, task = self.problem.task()
-        texts, fitted = self.reading.texts, some_to_fit(self.reading.texts, self.problem.learnable)
-        count = once(lambda: counted(texts, rows, fitted=fitted))
-        made: dict[str, Callable[[], Features]] = {
-            TFIDF: once(lambda: {kind: found.asked for kind, found in count().items()}),
-            SEMANTIC: once(lambda: semantic(count())),
-        }
+    def simple(self, name: str, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
+        """TF-IDF or latent semantic analysis, fitted on all documents that may be learned from."""
+        _, task = self.problem.task()
 
-        def make(name: str, setting: Setting) -> Predictions:
-            told(name)
-            features = made[name]()
+        def make(setting: Setting) -> Predictions:
+            told(self.simple_rows[name])
+            features = self._features(name)
             default = DEFAULTS[name] if DEFAULTS[name] in features else next(iter(features))
             return score(features, task, [setting], default=default, standardise=False)[setting]
 
-        def key(setting: Setting) -> dict[str, Any]:
-            return baseline_key(self.problem, [texts.fingerprint], setting, fitted=digest(fitted.tolist()))
+        data = [self.reading.texts.fingerprint]
+        keys = {setting: baseline_key(self.problem, data, setting, fitted=digest(self._fitted.tolist())) for setting in settings}
+        return {setting: cached(name, key, make=partial(make, setting)) for setting, key in keys.items()}
 
-        return {name: {setting: cached(name, key(setting), make=partial(make, name, setting)) for setting in settings} for name in made}
+    @cached_property
+    def _fitted(self) -> Int[np.ndarray, "m"]:
+        return some_to_fit(self.reading.texts, self.problem.learnable)
+
+    @cached_property
+    def _counted(self) -> dict[str, Counted]:
+        return counted(self.reading.texts, self.problem.task()[0], fitted=self._fitted)
+
+    @cached_property
+    def _semantic(self) -> Features:
+        return semantic(self._counted)
+
+    def _features(self, name: str) -> Features:
+        return self._semantic if name == "lsa" else {kind: found.asked for kind, found in self._counted.items()}
 
     def setup(self, runs: Sequence[Run]) -> Setup:
         """Networks as the runs' settings say, trained with their kernels."""
@@ -101,5 +108,5 @@ class TextGround(Ground):
         return near_text_copies(self.reading.texts, np.setdiff1d(np.arange(len(self.reading.ids)), tested), tested)
 
 
-DEFAULTS = {TFIDF: "words", SEMANTIC: f"words/{COMPONENTS[0]}"}
+DEFAULTS = {"tfidf": "words", "lsa": f"words/{COMPONENTS[0]}"}
 """What is used where labels are too few to choose."""

@@ -58,7 +58,7 @@ class Counted:
 def counted(texts: Texts, rows: Int[np.ndarray, "n"], *, fitted: Int[np.ndarray, "m"]) -> dict[str, Counted]:
     """Every kind of TF-IDF that finds anything in the texts, with vocabulary and document frequencies of the rows `fitted`.
 
-    Both are in order. Each text is taken apart once.
+    Both are in order. Each text is taken apart once. Raises ValueError where there is nothing to count.
     """
     found = {}
     fresh = np.setdiff1d(rows, fitted)
@@ -75,6 +75,8 @@ def counted(texts: Texts, rows: Int[np.ndarray, "n"], *, fitted: Int[np.ndarray,
             continue
         parts = [known, model.transform(texts.some(fresh))] if len(fresh) else [known]
         found[kind] = Counted(known, sparse.vstack(parts).tocsr()[places])
+    if not found:
+        raise ValueError("the documents hold no words and no letters: score them without the baselines tfidf and lsa.")
     return found
 
 

@@ -29,7 +29,7 @@ class Jigsaw(Pretext):
     for a million pictures) and `set_seed` what it starts from; `shufflings` is how many of them a picture is asked about at a time;
     `gap` and `shift` are shares of a cell; `grey` is the probability of no colour (Kolesnikov, Zhai, Beyer, CVPR 2019,
     arXiv 1901.09005); `hidden` sizes the classifier; `crop` is the smallest share of area, `flip` the probability of mirroring.
-    Made for pictures whose ninth still shows something: at 28 and 32 px it was worth nothing (docs/results.md).
+    Made for pictures whose ninth still shows something: at 28 px it was worth little (docs/results.md).
     """
 
     kind = "puzzle"

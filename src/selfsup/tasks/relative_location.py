@@ -27,7 +27,7 @@ class RelativeLocation(Pretext):
     at random, as the authors do; `gap` and `shift` are shares of a cell (on average gap + shift lie between two patches: half a
     patch, as in the paper); `grey` is the probability of no colour; `hidden` sizes the classifier; `crop` is the smallest share of
     area, `flip` the probability of mirroring the picture before it is cut. Made for pictures whose ninth still shows something: at
-    28 and 32 px it was worth nothing (docs/results.md).
+    28 px it was worth little (docs/results.md).
     """
 
     kind = "puzzle"
