@@ -1,0 +1,141 @@
+"""Rows of a CSV file in a stream, whatever its separator; a quote that is never closed costs one row, not the rest of the file."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+from selfsup.data.csv_dialect import Dialect, find_dialect
+from selfsup.data.documents.pieces import LONGEST_ROW, in_lines
+from selfsup.data.tables import LABEL_NAMES, PATH_NAMES, unique_names
+
+Trouble = Callable[[str, str], None]
+"""Told the place and the reason when a row cannot be read."""
+
+_MOST_LINES = 100_000  # of one row: more, and its quote is taken for a broken one
+_HEAD = 1 << 16
+_NOTHING = "\x1f"  # cleaned text does not hold it: with one column there is nothing to separate
+
+
+def csv_rows(chunks: Iterator[str], *, names: frozenset[str], trouble: Trouble, note: Callable[[str], None]) -> Iterator[dict[str, object]]:
+    """Each row by the names of its columns, None where it is too short; `names` are those that a header is known by.
+
+    Cells beyond the header belong to the last column, with their separators: text with commas that nobody quoted.
+    """
+    # Python's csv refuses cells above 128 kB unless told otherwise, for the whole process; only ever raised, and within a C long.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_ROW))
+    first = next(chunks, "")
+    while len(first) < _HEAD and (more := next(chunks, "")):
+        first += more
+    dialect = find_dialect(first)
+    lines = in_lines(chain((first,), chunks), too_long=lambda line: trouble(f"line {line:,}", "longer than a row may be"))
+    if dialect.hinted:
+        next(lines, None)
+    records = _Records(lines, _options(dialect, first), trouble)
+    header = next((record for record in records if any(cell.strip() for cell in record)), None)
+    if header is None:
+        return
+    columns, rows = unique_names([cell.strip() for cell in header]), iter(records)
+    if len(columns) == 1:
+        records.separate_by(_NOTHING)
+    if not _is_header(columns, names):
+        note("has no line with the names of its columns")
+        columns, rows = [f"column{place + 1}" for place in range(len(header))], chain([header], records)
+    yield from _named(rows, columns, dialect.separator, note)
+
+
+def _named(records: Iterator[list[str]], columns: list[str], separator: str, note: Callable[[str], None]) -> Iterator[dict[str, object]]:
+    count, first, over = len(columns), 0, 0
+    for number, record in enumerate(records, 1):
+        if len(record) > count and any(cell.strip() for cell in record[count:]):
+            over, first = over + 1, first or number
+            record = [*record[: count - 1], separator.join(record[count - 1 :])]
+        if any(cell.strip() for cell in record):
+            yield {name: record[place] if place < len(record) else None for place, name in enumerate(columns)}
+    if over:
+        note(f"{over:,} rows have more cells than the header, first row {first:,}: their last cells were taken as one")
+
+
+def _is_header(columns: list[str], names: frozenset[str]) -> bool:
+    """Whether the first row names the columns: one has a usual name, or all are short words, each once, that are no numbers."""
+    if {name.casefold() for name in columns} & (names | set(PATH_NAMES) | set(LABEL_NAMES)):
+        return True
+    return len(set(columns)) == len(columns) and all(len(name) <= 40 and name[0].isalpha() and name[-1] not in ".!?" for name in columns)
+
+
+def _options(dialect: Dialect, head: str) -> dict[str, Any]:
+    r"""What csv.reader has to know. A backslash before quotes (MySQL writes them so) is believed when the file makes no sense without."""
+    options = {**dialect.options(), "skipinitialspace": f"{dialect.separator} {dialect.quote}" in head}
+    lines = head.splitlines(keepends=True)[:-1][:200]
+    if '\\"' in head and not _makes_sense(lines, options) and _makes_sense(lines, {**options, "escapechar": "\\"}):
+        options["escapechar"] = "\\"
+    return options
+
+
+def _makes_sense(lines: list[str], options: dict[str, Any]) -> bool:
+    try:
+        return len({len(row) for row in csv.reader(lines, strict=True, **options) if row}) == 1
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+
+
+class _Runaway(Exception):
+    """A row that does not end."""
+
+
+class _Records:
+    """Records of lines. Where quotes are broken the first line is given up, or taken as it stands, and reading goes on behind it."""
+
+    def __init__(self, lines: Iterator[tuple[int, str]], options: dict[str, Any], trouble: Trouble) -> None:
+        self._lines, self._options, self._trouble = lines, options, trouble
+        self._again: deque[tuple[int, str]] = deque()
+        self._current: list[tuple[int, str]] = []
+        self._reader = self._begun()
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        while True:
+            self._current = []
+            try:
+                return next(self._reader)
+            except (csv.Error, _Runaway) as error:
+                (number, line), *others = self._current
+                self._again.extendleft(reversed(others))
+                self._reader = self._begun()
+                if not others and isinstance(error, csv.Error):
+                    return self._leniently(line)
+                self._trouble(f"line {number:,}", "a quote that is never closed")
+
+    def separate_by(self, separator: str) -> None:
+        """Cut the records to come at another sign."""
+        self._options = {**self._options, "delimiter": separator}
+        self._reader = self._begun()
+
+    def _begun(self) -> Iterator[list[str]]:
+        return csv.reader(self._feed(), strict=True, **self._options)
+
+    def _feed(self) -> Iterator[str]:
+        size = 0
+        while True:
+            numbered = self._again.popleft() if self._again else next(self._lines, None)
+            size = size if self._current else 0
+            if numbered is None:
+                if self._current:
+                    raise _Runaway
+                return
+            self._current.append(numbered)
+            size += len(numbered[1])
+            if len(self._current) > _MOST_LINES or size > LONGEST_ROW:
+                raise _Runaway
+            yield numbered[1] + "\n"
+
+    def _leniently(self, line: str) -> list[str]:
+        try:
+            return next(csv.reader([line], **self._options), [])
+        except csv.Error:
+            return [line]
