@@ -70,9 +70,7 @@ def detect(sample: bytes) -> Guess | None:
     if bare.isascii():
         return _seven_bits(bare)
     good, bad = utf8_signs(bare)
-    if good >= 2 * bad and (
-        good or len(bare.translate(None, _ASCII)) > 1
-    ):  # a single byte at the very end is more likely é than a cut sign
+    if good >= 2 * bad and (good or len(bare.translate(None, _ASCII)) > 1):  # one byte alone at the end: é before a cut sign
         return Guess("utf-8")
     return _likeliest(_telling(bare))
 
@@ -96,11 +94,12 @@ def _checked_mark(sample: bytes, encoding: str) -> Guess:
         if _is_binary(sample) or bad > good:
             raise NoText("marked as UTF-8 at its start, but it is not; name its encoding")
         return Guess(encoding)
+    sample = sample[: 1 << 16]
     if encoding == "utf-32" and _decoded(sample, "utf-32") is None:
         encoding = "utf-16"  # its mark, and a zero
     text = codecs.getincrementaldecoder(encoding)("replace").decode(sample)
     odd = sum(not sign.isprintable() and not sign.isspace() and sign != "\x00" for sign in text) + text.count("\ufffd")
-    if odd > len(text) * 0.05 + 2 or strangeness(text) > _STRANGE:
+    if odd > len(text) * 0.05 + 2 or strangeness(text, languages=False) > _STRANGE:
         raise NoText(f"marked as {encoding.upper()} at its start, but it is not")
     return Guess(encoding)
 
@@ -128,7 +127,7 @@ def _by_zeros(sample: bytes, bare: bytes) -> str | None:
 def _is_utf16(sample: bytes, encoding: str, *, likely: bool) -> bool:
     """`likely` by its zeros; without, it has to be East Asian: in 4E00, a frequent sign there, the zero is on the other side."""
     text = _decoded(sample, encoding)
-    if text is None or _is_binary(text.encode()) or min(strangeness(text, language) for language in FREQUENT) > 0.2:
+    if text is None or _is_binary(text.encode()) or min(strangeness(text, language, languages=False) for language in FREQUENT) > 0.2:
         return False
     return likely or sum(sign > "\u2e7f" for sign in text) > len(text) / 2
 

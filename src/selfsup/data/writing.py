@@ -53,15 +53,16 @@ _STARTS = [start for start, _ in _BLOCKS]
 _JOINING = frozenset("'’‘´`-‐‑–—·•…/­‌‍°º²³™®&")  # may stand between two letters
 _USUAL = frozenset("“”„‘’‚«»‹›–—…•·§©®™€£¥×½¼\xa0\u2003\u2009\u200b\u3000")  # signs of any text
 _MOST_WORDS = 400
+_ALPHABETIC = ("latin", "greek", "cyrillic", "hebrew", "arabic", "thai")  # the scripts of ALPHABETS
 _WORD = re.compile(r"\S*[^\x00-\x7f\s]\S*")
 
 
-def strangeness(text: str, encoding: str = "") -> float:
+def strangeness(text: str, encoding: str = "", *, languages: bool = True) -> float:
     """The share of signs beyond ASCII that stand where writing has none: 0 for clean text of any language, near 1 for a wrong encoding.
 
     Counted are control signs, unassigned and private ones, letters of two scripts in one word, capitals behind small letters, symbols
     between letters, and letters that no single language has beside the others. For the encodings of East Asia, where most bytes make
-    some sign, the frequent signs of the language have to occur.
+    some sign, the frequent signs of the language have to occur. Without `languages`, letters may be those of any.
     """
     words = list(dict.fromkeys(match.group() for match in _WORD.finditer(text)))[:_MOST_WORDS]
     signs = sum(not sign.isascii() for word in words for sign in word)
@@ -69,7 +70,7 @@ def strangeness(text: str, encoding: str = "") -> float:
         return 0.0
     odd = sum(_oddities(word) for word in words) / signs
     counts = Counter(sign for word in words for sign in word if not sign.isascii())
-    return min(1.0, odd + _foreign(counts) + _unfamiliar(counts, encoding))
+    return min(1.0, odd + (_foreign(counts) if languages else 0.0) + _unfamiliar(counts, encoding))
 
 
 def _oddities(word: str) -> float:
@@ -110,7 +111,7 @@ def _foreign(counts: Counter[str]) -> float:
     """Half the share of letters that the language with most of them does not have."""
     letters = Counter[str]()
     for sign, count in counts.items():
-        if sign.isalpha() and _script(sign) not in ("east", "half-width", "other", "indic"):
+        if sign.isalpha() and _script(sign) in _ALPHABETIC:
             letters[sign.lower()[:1]] += count
     best = max(sum(letters[sign] for sign in alphabet if sign in letters) for alphabet in ALPHABETS.values())
     return 0.5 * (letters.total() - best) / counts.total()

@@ -17,13 +17,14 @@ Trouble = Callable[[str, str], None]
 
 _MOST_LINES = 100_000  # of one row: more, and its quote is taken for a broken one
 _HEAD = 1 << 16
+TOO_LONG = "longer than a row may be"
 _NOTHING = "\x1f"  # cleaned text does not hold it: with one column there is nothing to separate
 
 
 def csv_rows(chunks: Iterator[str], *, names: frozenset[str], trouble: Trouble, note: Callable[[str], None]) -> Iterator[dict[str, object]]:
-    """Each row by the names of its columns, None where it is too short; `names` are those that a header is known by.
+    """Each row by the names of its columns, None where it is too short; `names` are those that columns of text are known by.
 
-    Cells beyond the header belong to the last column, with their separators: text with commas that nobody quoted.
+    Cells beyond the header belong to the column of text, with their separators: nobody quoted its commas.
     """
     # Python's csv refuses cells above 128 kB unless told otherwise, for the whole process; only ever raised, and within a C long.
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_ROW))
@@ -31,7 +32,7 @@ def csv_rows(chunks: Iterator[str], *, names: frozenset[str], trouble: Trouble, 
     while len(first) < _HEAD and (more := next(chunks, "")):
         first += more
     dialect = find_dialect(first)
-    lines = in_lines(chain((first,), chunks), too_long=lambda line: trouble(f"line {line:,}", "longer than a row may be"))
+    lines = in_lines(chain((first,), chunks), too_long=lambda line: trouble(f"line {line:,}", TOO_LONG), longest=LONGEST_ROW)
     if dialect.hinted:
         next(lines, None)
     records = _Records(lines, _options(dialect, first), trouble)
@@ -44,19 +45,24 @@ def csv_rows(chunks: Iterator[str], *, names: frozenset[str], trouble: Trouble, 
     if not _is_header(columns, names):
         note("has no line with the names of its columns")
         columns, rows = [f"column{place + 1}" for place in range(len(header))], chain([header], records)
-    yield from _named(rows, columns, dialect.separator, note)
+    yield from _named(rows, columns, dialect.separator, names, note)
 
 
-def _named(records: Iterator[list[str]], columns: list[str], separator: str, note: Callable[[str], None]) -> Iterator[dict[str, object]]:
-    count, first, over = len(columns), 0, 0
+def _named(
+    records: Iterator[list[str]], columns: list[str], separator: str, names: frozenset[str], note: Callable[[str], None]
+) -> Iterator[dict[str, object]]:
+    texts = [place for place, name in enumerate(columns) if name.casefold() in names]
+    wide = texts[0] if len(texts) == 1 else len(columns) - 1
+    first, over = 0, 0
     for number, record in enumerate(records, 1):
-        if len(record) > count and any(cell.strip() for cell in record[count:]):
+        more = len(record) - len(columns)
+        if more > 0 and any(cell.strip() for cell in record[-more:]):
             over, first = over + 1, first or number
-            record = [*record[: count - 1], separator.join(record[count - 1 :])]
+            record = [*record[:wide], separator.join(record[wide : wide + more + 1]), *record[wide + more + 1 :]]
         if any(cell.strip() for cell in record):
             yield {name: record[place] if place < len(record) else None for place, name in enumerate(columns)}
     if over:
-        note(f"{over:,} rows have more cells than the header, first row {first:,}: their last cells were taken as one")
+        note(f"{over:,} rows have more cells than the header, the first is row {first:,}: what is too much went into `{columns[wide]}`")
 
 
 def _is_header(columns: list[str], names: frozenset[str]) -> bool:
@@ -67,19 +73,38 @@ def _is_header(columns: list[str], names: frozenset[str]) -> bool:
 
 
 def _options(dialect: Dialect, head: str) -> dict[str, Any]:
-    r"""What csv.reader has to know. A backslash before quotes (MySQL writes them so) is believed when the file makes no sense without."""
+    r"""What csv.reader has to know. A backslash before quotes (MySQL), or quotes that mean nothing (many .tsv), are believed where the file
+    makes no sense otherwise.
+    """
     options = {**dialect.options(), "skipinitialspace": f"{dialect.separator} {dialect.quote}" in head}
-    lines = head.splitlines(keepends=True)[:-1][:200]
-    if '\\"' in head and not _makes_sense(lines, options) and _makes_sense(lines, {**options, "escapechar": "\\"}):
-        options["escapechar"] = "\\"
+    lines = [f"{line}\n" for line in head[:200_000].split("\n")[:-1]]
+    if not _makes_sense(lines, options):
+        if '\\"' in head and _makes_sense(lines, escaped := {**options, "escapechar": "\\"}):
+            return escaped
+        if _makes_sense(lines, bare := {**options, "quoting": csv.QUOTE_NONE}) and not _is_quoted(lines, bare, dialect.quote):
+            return bare
     return options
 
 
 def _makes_sense(lines: list[str], options: dict[str, Any]) -> bool:
+    """All rows have the same number of cells; the last may be cut."""
+    widths = set[int]()
+    reader = csv.reader(lines, strict=True, **options)
+    begun = 0
     try:
-        return len({len(row) for row in csv.reader(lines, strict=True, **options) if row}) == 1
+        for row in reader:
+            widths |= {len(row)} if row else set()
+            begun = reader.line_num
     except csv.Error as error:
-        return "unexpected end" in str(error)
+        if "unexpected end" not in str(error) or begun < len(lines) // 2:
+            return False
+    return len(widths) == 1
+
+
+def _is_quoted(lines: list[str], options: dict[str, Any], quote: str) -> bool:
+    """Half or more of the cells that begin with a quote end with one."""
+    cells = [cell for row in csv.reader(lines, **options) for cell in row if cell.startswith(quote)]
+    return 2 * sum(len(cell) > 1 and cell.endswith(quote) for cell in cells) >= len(cells)
 
 
 class _Runaway(Exception):
@@ -94,6 +119,7 @@ class _Records:
         self._again: deque[tuple[int, str]] = deque()
         self._current: list[tuple[int, str]] = []
         self._reader = self._begun()
+        self.width = 0
 
     def __iter__(self) -> Iterator[list[str]]:
         return self
@@ -102,7 +128,7 @@ class _Records:
         while True:
             self._current = []
             try:
-                return next(self._reader)
+                row = next(self._reader)
             except (csv.Error, _Runaway) as error:
                 (number, line), *others = self._current
                 self._again.extendleft(reversed(others))
@@ -110,6 +136,9 @@ class _Records:
                 if not others and isinstance(error, csv.Error):
                     return self._leniently(line)
                 self._trouble(f"line {number:,}", "a quote that is never closed")
+            else:
+                self.width = self.width or len(row)
+                return row
 
     def separate_by(self, separator: str) -> None:
         """Cut the records to come at another sign."""
@@ -135,7 +164,7 @@ class _Records:
             yield numbered[1] + "\n"
 
     def _leniently(self, line: str) -> list[str]:
-        try:
-            return next(csv.reader([line], **self._options), [])
-        except csv.Error:
-            return [line]
+        """A row with quotes inside quotes: as it stands if that makes as many cells as in the first row."""
+        options = {**self._options, "quoting": csv.QUOTE_NONE}
+        row = next(csv.reader([line], **options), [])
+        return row if len(row) == self.width else next(csv.reader([line], **self._options), [])

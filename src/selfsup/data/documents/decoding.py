@@ -65,7 +65,8 @@ def _lost(data: bytes, text: str, encoding: str) -> int:
 class Cleaner:
     """Takes out of texts what is no text: NUL and other control signs, marks of byte order, halves of surrogate pairs; counts them."""
 
-    def __init__(self) -> None:
+    def __init__(self, page_break: str = "\n") -> None:
+        self._page_break = page_break  # in a table a newline may not come from anything else
         self.zeros = 0
         self.controls = 0
         self.halves = 0
@@ -91,7 +92,8 @@ class Cleaner:
             text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
             self.halves += text.count("\ufffd")
         self.zeros += text.count("\x00")
-        text = _TERMINAL.sub("", text).replace("\x00", "").replace("\ufeff", "").replace("\x0c", "\n").replace("\x0b", "\n")
+        text = _TERMINAL.sub("", text).replace("\x00", "").replace("\ufeff", "")
+        text = text.replace("\x0c", self._page_break).replace("\x0b", self._page_break)
         text, removed = _CONTROL.subn("", text)
         self.controls += removed
         return text

@@ -55,6 +55,7 @@ class Deduplicated(Documents):
         self.most_documents, self.quotes, self.signatures, self.most_lines = most_documents, quotes, signatures, most_lines
         self.dropped = Dropped()
         self._repetition: Repetition | None = None
+        self._written: dict[bytes, str] = {}  # the most frequent lines, as each was written first
 
     @property
     def bytes(self) -> int | None:
@@ -74,9 +75,9 @@ class Deduplicated(Documents):
         self.dropped = dropped = Dropped(inexact=repetition.lines.forgotten)
         seen = set[bytes]()
         documents = iter(self.source)
-        findings.skipped, findings.notes = self.source.skipped, self.source.notes
+        findings.skipped, findings.notes, read = self.source.skipped, self.source.notes, self.source.counts
         for document in documents:
-            findings.counts.bytes_read, findings.counts.empty = self.source.counts.bytes_read, self.source.counts.empty
+            findings.counts.bytes_read = read.bytes_read
             if (key := hash_of(document.text)) in repetition.copied:
                 if key in seen:
                     dropped.copies += 1
@@ -89,6 +90,7 @@ class Deduplicated(Documents):
                 yield document if text == document.text else replace(document, text=text)
             else:
                 dropped.emptied += 1
+        findings.counts.bytes_read, findings.counts.empty = read.bytes_read, read.empty
         dropped.frequent = dict(sorted(dropped.frequent.items(), key=lambda pair: -pair[1]))
         findings.note(self.name, dropped.in_words())
 
@@ -111,7 +113,7 @@ class Deduplicated(Documents):
             return text
         for row in gone:
             if count := frequent.get(keys[row]):
-                self.dropped.frequent[lines[row].strip()[:_SHOWN]] = count
+                self.dropped.frequent[self._written.setdefault(keys[row], lines[row].strip()[:_SHOWN])] = count
         return _BLANK_LINES.sub("\n\n", "\n".join(line for row, line in enumerate(lines) if row not in gone)).strip("\n")
 
     def _boilerplate(self, lines: list[str], counts: Numbers, repetition: Repetition, gone: set[int]) -> set[int]:

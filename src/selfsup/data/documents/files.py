@@ -73,7 +73,8 @@ class FileReader:
         assert file.path is not None
         self._file, self._path, self._findings, self._rows, self._encoding = file, file.path, findings, rows, encoding
         self._before = findings.counts.bytes_read
-        self._cleaner = Cleaner()
+        self._is_table = format_of(self._path) not in (None, "text")
+        self._cleaner = Cleaner(" " if self._is_table else "\n")
         self._trouble = ""
 
     def documents(self) -> Iterator[Document]:
@@ -97,10 +98,10 @@ class FileReader:
             self._note(words)
 
     def _parsed(self) -> Iterator[Document]:
-        if format_of(self._path) in (None, "text"):
-            yield from self._running_text()
-        else:
+        if self._is_table:
             yield from self._rows.documents(self._file.id, self.rows(), self._cleaner)
+        else:
+            yield from self._running_text()
 
     def rows(self) -> Iterator[tuple[str, Row]]:
         """The rows of a table with their names, as they are. Raises NoText and OSError."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from selfsup.data.documents.csv_rows import Trouble
-from selfsup.data.documents.pieces import in_lines
+from selfsup.data.documents.csv_rows import TOO_LONG, Trouble
+from selfsup.data.documents.pieces import LONGEST_ROW, in_lines
 from selfsup.data.encodings import NoText
 
 
 def json_rows(chunks: Iterator[str], *, trouble: Trouble) -> Iterator[tuple[int, dict[str, object]]]:
     """Each line's object with its number; in a file of strings, {"text": ...}. Raises NoText for one JSON value over many lines."""
     kind: type | None = None
-    for number, line in in_lines(chunks, too_long=lambda line: trouble(f"line {line:,}", "longer than a row may be")):
+    for number, line in in_lines(chunks, too_long=lambda line: trouble(f"line {line:,}", TOO_LONG), longest=LONGEST_ROW):
         words = line.strip()
         if not words:
             continue

@@ -15,6 +15,7 @@ from selfsup.data.documents.document import Documents, Findings
 from selfsup.data.documents.files import FileReader
 from selfsup.data.documents.formats import format_of, has_no_ending, looks_like_document
 from selfsup.data.documents.languages import LanguageRule
+from selfsup.data.documents.opening import entries_of
 from selfsup.data.documents.rows import RowReader
 from selfsup.data.encodings import NoText
 from selfsup.data.items import Item
@@ -30,8 +31,9 @@ def looks_like_text(data: object) -> bool:
         return True
     if isinstance(data, (str, Path)):
         return _path_is_text(Path(str(data)).expanduser())
-    if hasattr(data, "itertuples") or hasattr(data, "to_batches"):
-        return _names_are_text(getattr(data, "columns", None) if hasattr(data, "itertuples") else getattr(data, "column_names", ()))
+    names = getattr(data, "column_names", getattr(data, "columns", None))  # of datasets, pyarrow and pandas
+    if names is not None:
+        return not _PICTURE_COLUMNS & {str(name).casefold() for name in names} and _entries_are_text(_head(data))
     if isinstance(data, Mapping):
         return _rows_are_text([{str(name): next(iter(cells), None) for name, cells in data.items() if isinstance(cells, Iterable)}])
     if isinstance(data, Sequence) and not isinstance(data, bytes):
@@ -98,8 +100,8 @@ def _rows_are_text(rows: Sequence[Row]) -> bool:
         return False
 
 
-def _names_are_text(names: Any) -> bool:
-    return not _PICTURE_COLUMNS & {str(name).casefold() for name in names}
+def _head(data: Any) -> list[object]:
+    return list(islice(entries_of(data)[0](), _ROWS))
 
 
 def _names_a_picture(value: object) -> bool:

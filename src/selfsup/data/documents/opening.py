@@ -51,7 +51,7 @@ def open_documents(
     elif isinstance(data, (list, tuple)) and data and all(isinstance(entry, Path) for entry in data):
         found, name, root = _listed([Path(entry).expanduser().absolute() for entry in data])
     else:
-        entries, name = _entries(data)
+        entries, name = entries_of(data)
         return MemoryDocuments(entries, name, wanted=wanted, language=rule)
     if not found.items:
         raise ValueError(_nothing(found, name))
@@ -129,7 +129,7 @@ def _check_columns(documents: FileDocuments) -> None:
         raise ValueError(f"{documents.name}: {reasons[0]}.")
 
 
-def _entries(data: Any) -> tuple[Callable[[], Iterable[object]], str]:
+def entries_of(data: Any) -> tuple[Callable[[], Iterable[object]], str]:
     """A function that begins data of Python's anew, and what to call them. Raises ValueError."""
     kind = type(data).__name__
     if isinstance(data, Iterator):
@@ -142,7 +142,7 @@ def _entries(data: Any) -> tuple[Callable[[], Iterable[object]], str]:
     if hasattr(data, "to_batches") and hasattr(data, "schema"):  # a table of pyarrow
         return lambda: (row for batch in data.to_batches(max_chunksize=1024) for row in batch.to_pylist()), f"a table of {len(data):,} rows"
     if isinstance(data, Mapping):
-        return _table_entries(data), f"a dict of {len(data):,} columns"
+        return _tableentries_of(data), f"a dict of {len(data):,} columns"
     if isinstance(data, Sequence) and not isinstance(data, bytes):
         _refuse_paths(data)
         return lambda: data, f"a list of {len(data):,} entries"

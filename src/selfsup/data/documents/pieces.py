@@ -36,7 +36,7 @@ def numbered(name: str, pieces: Iterator[str]) -> Iterator[tuple[str, str]]:
         yield from ((f"{name}#{number}", piece) for number, piece in enumerate(chain((first, second), pieces), 1))
 
 
-def in_lines(chunks: Iterable[str], *, too_long: Callable[[int], None], longest: int = LONGEST_ROW) -> Iterator[tuple[int, str]]:
+def in_lines(chunks: Iterable[str], *, too_long: Callable[[int], None], longest: int) -> Iterator[tuple[int, str]]:
     """Lines with their numbers from 1, without their newline (no other sign ends a line here: JSON holds U+2028 and the like).
 
     A line of more than `longest` characters is left out; `too_long` is told its number.
