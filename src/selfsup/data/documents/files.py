@@ -75,7 +75,7 @@ class FileReader:
         self._before = findings.counts.bytes_read
         self._is_table = format_of(self._path) not in (None, "text")
         self._cleaner = Cleaner(" " if self._is_table else "\n")
-        self._trouble = ""
+        self._trouble, self._bad_rows = "", 0
 
     def documents(self) -> Iterator[Document]:
         """Its documents; what is wrong with it goes into the findings."""
@@ -89,8 +89,10 @@ class FileReader:
             self._trouble = _reason(error)
         if self._trouble:
             self._findings.skip(name, f"the rest of it: {self._trouble}" if given > blank else self._trouble)
+        elif given == 0 and self._bad_rows:
+            self._findings.skip(name, "none of its rows could be read")
         elif given == blank:
-            self._findings.counts.empty += not blank
+            self._findings.counts.empty += given == 0
             self._findings.skip(name, "empty")
         if given > blank > 0:
             self._note(f"{blank:,} of {given:,} rows are empty")
@@ -145,6 +147,7 @@ class FileReader:
         self._findings.note(self._file.id, words)
 
     def _row_trouble(self, place: str, reason: str) -> None:
+        self._bad_rows += 1
         self._findings.skip_row(self._file.id, place, reason)
 
 

@@ -101,7 +101,10 @@ def _rows_are_text(rows: Sequence[Row]) -> bool:
 
 
 def _head(data: Any) -> list[object]:
-    return list(islice(entries_of(data)[0](), _ROWS))
+    try:
+        return list(islice(entries_of(data)[0](), _ROWS))
+    except ValueError:  # something else that has columns
+        return []
 
 
 def _names_a_picture(value: object) -> bool:

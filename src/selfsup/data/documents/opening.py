@@ -142,7 +142,7 @@ def entries_of(data: Any) -> tuple[Callable[[], Iterable[object]], str]:
     if hasattr(data, "to_batches") and hasattr(data, "schema"):  # a table of pyarrow
         return lambda: (row for batch in data.to_batches(max_chunksize=1024) for row in batch.to_pylist()), f"a table of {len(data):,} rows"
     if isinstance(data, Mapping):
-        return _tableentries_of(data), f"a dict of {len(data):,} columns"
+        return _table_entries(data), f"a dict of {len(data):,} columns"
     if isinstance(data, Sequence) and not isinstance(data, bytes):
         _refuse_paths(data)
         return lambda: data, f"a list of {len(data):,} entries"

@@ -18,7 +18,7 @@ _ROWS = 256  # at once
 
 
 def parquet_rows(path: str, *, wanted: frozenset[str], moved: Callable[[float], None]) -> Iterator[dict[str, object]]:
-    """Each row by the names of its columns. Nested columns and bytes (embeddings, pictures) are left out unless `wanted`, or all there is.
+    """Each row by the names of its columns. Nested columns and bytes (embeddings, pictures) are left out unless `wanted` (in small letters), or all there is.
 
     `moved` is told the share of the file that has been read. Raises NoText and OSError.
     """
@@ -61,7 +61,7 @@ def _useful(schema: Any, wanted: frozenset[str]) -> list[str]:
 
     texts = {field.name for field in schema if _is_text(field.type)}
     data = {field.name for field in schema if kinds.is_nested(field.type) or (texts and str(field.type).endswith("binary"))}
-    return [name for name in schema.names if name in wanted or name not in data]
+    return [name for name in schema.names if name.casefold() in wanted or name not in data]
 
 
 def _is_text(kind: Any) -> bool:
