@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from selfsup.data.decode import suffix_of
 from selfsup.data.documents.formats import PACKED
@@ -18,26 +17,26 @@ _ROWS = 256  # at once
 
 
 def parquet_rows(path: str, *, wanted: frozenset[str], moved: Callable[[float], None]) -> Iterator[dict[str, object]]:
-    """Each row by the names of its columns. Nested columns and bytes (embeddings, pictures) are left out unless `wanted` (in small letters), or all there is.
+    """Each row by the names of its columns.
 
+    Nested columns and bytes (embeddings, pictures) are left out, unless they are `wanted` (in small letters) or there is no other text.
     `moved` is told the share of the file that has been read. Raises NoText and OSError.
     """
     import pyarrow.parquet as pq
 
     with ExitStack() as closing:
-        place: Any = path
-        if suffix_of(path) in PACKED:
-            place = closing.enter_context(tempfile.TemporaryFile())
+        packed = suffix_of(path) in PACKED
+        file: BinaryIO = tempfile.TemporaryFile() if packed else Path(path).open("rb")  # type: ignore[assignment]  # noqa: SIM115
+        closing.push(file)
+        if packed:  # a Parquet file is read from its end
             for chunk in read_chunks(path, lambda _: None):
-                place.write(chunk)
-            place.seek(0)
-        elif not Path(path).is_file():
-            raise FileNotFoundError(errno.ENOENT, "no such file")
+                file.write(chunk)
+            file.seek(0)
         try:
             # Buffered, so that a row group of gigabytes is read a page at a time.
-            file = closing.enter_context(pq.ParquetFile(place, buffer_size=1 << 20, pre_buffer=False))
-            done, rows = 0, max(1, file.metadata.num_rows)
-            for batch in file.iter_batches(_ROWS, columns=_useful(file.schema_arrow, wanted)):
+            table = closing.enter_context(pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False))
+            done, rows = 0, max(1, table.metadata.num_rows)
+            for batch in table.iter_batches(_ROWS, columns=_useful(table.schema_arrow, wanted)):
                 yield from _rows(batch)
                 done += batch.num_rows
                 moved(done / rows)
