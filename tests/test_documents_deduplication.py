@@ -93,8 +93,8 @@ def test_signatures() -> None:
     assert found == ["Text 0", "Text 1", "Text 2", other, table]
     assert documents.dropped.signatures == 3
     assert thinned(texts, signatures=False)[0] == texts
-    above = [f"Answer {number}{sign}\n\n> A question of {number}\n> that nobody else asks" for number in range(3)]
-    assert thinned(above)[0] == [f"Answer {number}\n> A question of {number}\n> that nobody else asks" for number in range(3)]
+    above = [f"Answer {number}{sign}\n\n> A question of {number}\n> asked by {number}" for number in range(3)]
+    assert thinned(above)[0] == [f"Answer {number}\n> A question of {number}\n> asked by {number}" for number in range(3)]
 
 
 def test_tickets_a_thousand_times(tmp_path: Path) -> None:

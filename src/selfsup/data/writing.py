@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
@@ -50,11 +49,10 @@ _BLOCKS: tuple[tuple[int, str], ...] = (
     (0x20000, "east"),
 )
 _STARTS = [start for start, _ in _BLOCKS]
-_JOINING = frozenset("'’‘´`-‐‑–—·•…/­‌‍°º²³™®&")  # may stand between two letters
+_JOINING = frozenset("'’‘´`-‐‑–—·•…/º²³™®&\xad\u200c\u200d")  # may stand between two letters
 _USUAL = frozenset("“”„‘’‚«»‹›–—…•·§©®™€£¥×½¼\xa0\u2003\u2009\u200b\u3000")  # signs of any text
-_MOST_WORDS = 400
+_ENOUGH = 6000  # signs of a text that are looked at
 _ALPHABETIC = ("latin", "greek", "cyrillic", "hebrew", "arabic", "thai")  # the scripts of ALPHABETS
-_WORD = re.compile(r"\S*[^\x00-\x7f\s]\S*")
 
 
 def strangeness(text: str, encoding: str = "", *, languages: bool = True) -> float:
@@ -64,7 +62,7 @@ def strangeness(text: str, encoding: str = "", *, languages: bool = True) -> flo
     between letters, and letters that no single language has beside the others. For the encodings of East Asia, where most bytes make
     some sign, the frequent signs of the language have to occur. Without `languages`, letters may be those of any.
     """
-    words = list(dict.fromkeys(match.group() for match in _WORD.finditer(text)))[:_MOST_WORDS]
+    words = [word for word in dict.fromkeys(text[:_ENOUGH].split()) if not word.isascii()]
     signs = sum(not sign.isascii() for word in words for sign in word)
     if not signs:
         return 0.0

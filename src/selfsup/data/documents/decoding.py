@@ -51,7 +51,7 @@ def _fitting(data: bytes, encoding: str) -> Guess:
     name = codecs.lookup(encoding).name
     text = codecs.getincrementaldecoder(encoding)("replace").decode(data)
     beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
-    if _lost(data, text, name) > max(2, beyond_ascii // 2):
+    if _lost(data, text, name) > beyond_ascii // 2:
         raise NoText(f"does not fit the encoding that was given, {encoding}")
     good, bad = utf8_signs(data) if not name.startswith("utf") else (0, 0)
     return Guess("utf-8-sig" if name == "utf-8" else encoding, f"fits UTF-8, but was read as {encoding}" if good and not bad else "")

@@ -135,9 +135,14 @@ class FileReader:
     def _text(self) -> Iterator[str]:
         """The clean text of the file, as far as it can be read: it ends where trouble begins."""
         try:
-            chunks = decoded(read_chunks(self._path, self._moved), encoding=self._encoding, note=self._note)
-            yield from self._cleaner.stream(chunks)
-        except (NoText, OSError, UnicodeError) as error:
+            yield from self._cleaner.stream(decoded(self._bytes(), encoding=self._encoding, note=self._note))
+        except (NoText, UnicodeError) as error:
+            self._trouble = _reason(error)
+
+    def _bytes(self) -> Iterator[bytes]:
+        try:
+            yield from read_chunks(self._path, self._moved)
+        except (NoText, OSError) as error:
             self._trouble = _reason(error)
 
     def _moved(self, place: int) -> None:
