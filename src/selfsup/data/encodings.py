@@ -63,15 +63,15 @@ def detect(sample: bytes) -> Guess | None:
     if sample and not sample.strip(b"\x00"):
         raise NoText("nothing but NUL bytes")
     bare = sample.replace(b"\x00", b"")
-    if wide := _by_zeros(sample, bare):
+    binary = _is_binary(bare)
+    fine = not binary and _is_utf8(bare)
+    if (not fine or b"\x00" in sample) and (wide := _by_zeros(sample, fine=fine)):
         return Guess(wide, f"read as {wide.upper()}, told from its bytes")
-    if _is_binary(bare):
+    if binary:
         raise NoText("binary data, not text")
     if bare.isascii():
         return _seven_bits(bare)
-    if _is_utf8(bare):
-        return Guess("utf-8")
-    return _likeliest(_telling(bare))
+    return Guess("utf-8") if fine else _likeliest(_telling(bare))
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -109,8 +109,8 @@ def _checked_mark(sample: bytes, encoding: str) -> Guess:
     return Guess(encoding)
 
 
-def _by_zeros(sample: bytes, bare: bytes) -> str | None:
-    """UTF-32 or UTF-16 without a mark, if zero bytes are where they put them and text comes out. `bare` is the sample without zeros.
+def _by_zeros(sample: bytes, *, fine: bool) -> str | None:
+    """UTF-32 or UTF-16 without a mark, if zero bytes are where they put them and text comes out; `fine` is UTF-8 but for zeros.
 
     Texts of East Asia need not hold any zero in UTF-16; their frequent signs tell.
     """
@@ -120,7 +120,7 @@ def _by_zeros(sample: bytes, bare: bytes) -> str | None:
         if whole and not any(whole[zero::4]) and planes.count(0) > len(planes) / 2 and _decoded(whole, encoding) is not None:
             return encoding
     zeros = sample[0::2].count(0), sample[1::2].count(0)
-    if max(zeros) < len(sample) / 8 and not _is_binary(bare) and _is_utf8(bare):
+    if fine and max(zeros) < len(sample) / 8:
         return None  # good text, perhaps with a few zeros in it
     likely = [place for place in (0, 1) if zeros[place] and zeros[1 - place] <= zeros[place] * 0.1]
     for place, encoding in enumerate(("utf-16-be", "utf-16-le")):
