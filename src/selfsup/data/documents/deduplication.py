@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 
 from selfsup.data.documents.document import Document, Documents, Findings
-from selfsup.data.documents.hashes import Numbers, hash_of
+from selfsup.data.documents.hashes import HashSet, Numbers, hash_of
 from selfsup.data.documents.repetition import NOTHING, Repetition, find_repetition, is_quoted, key_of
 
 _NAMED = 50  # of the most frequent lines
@@ -73,18 +73,17 @@ class Deduplicated(Documents):
         repetition = self._repetition
         frequent = repetition.lines.highest(_NAMED, least=self.most_documents + 1)
         self.dropped = dropped = Dropped(inexact=repetition.lines.forgotten)
-        seen = set[bytes]()
+        seen = HashSet()
         documents = iter(self.source)
         findings.skipped, findings.notes, read = self.source.skipped, self.source.notes, self.source.counts
         for document in documents:
             findings.counts.bytes_read = read.bytes_read
-            if (key := hash_of(document.text)) in repetition.copied:
-                if key in seen:
-                    dropped.copies += 1
-                    dropped.characters += len(document.text)
-                    continue
-                seen.add(key)
-            text = self._thinned(document.text, repetition, frequent)
+            key = hash_of(document.text)
+            if key in repetition.copied and not seen.add(key):
+                dropped.copies += 1
+                dropped.characters += len(document.text)
+                continue
+            text = self._thinned(document.text, repetition, frequent, dropped)
             dropped.characters += len(document.text) - len(text)
             if text:
                 yield document if text == document.text else replace(document, text=text)
@@ -94,7 +93,7 @@ class Deduplicated(Documents):
         dropped.frequent = dict(sorted(dropped.frequent.items(), key=lambda pair: -pair[1]))
         findings.note(self.name, dropped.in_words())
 
-    def _thinned(self, text: str, repetition: Repetition, frequent: dict[bytes, int]) -> str:
+    def _thinned(self, text: str, repetition: Repetition, frequent: dict[bytes, int], dropped: Dropped) -> str:
         """A text without the lines that are repeated; the same text when there is none."""
         lines = text.split("\n")
         keys = [key_of(line) for line in lines]
@@ -102,27 +101,25 @@ class Deduplicated(Documents):
         if not counts.any():
             return text
         gone = set[int]()
-        blocks = [(_quotes(lines), "quotes")] * self.quotes + [(_signature(lines), "signatures")] * self.signatures
-        for places, kind in blocks:
-            for introduced, start, end in places:
-                if _is_repeated(keys[start:end], counts[start:end]):
-                    gone |= set(range(introduced, end))
-                    setattr(self.dropped, kind, getattr(self.dropped, kind) + 1)
-        gone |= self._boilerplate(lines, counts, repetition, gone)
+        if self.quotes:
+            dropped.quotes += _take_repeated(_quotes(lines), keys, counts, gone)
+        if self.signatures:
+            dropped.signatures += _take_repeated(_signatures(lines), keys, counts, gone)
+        boilerplate = self._boilerplate(lines, counts, repetition) - gone
+        dropped.lines += len(boilerplate)
+        gone |= boilerplate
         if not gone:
             return text
         for row in gone:
             if count := frequent.get(keys[row]):
-                self.dropped.frequent[self._written.setdefault(keys[row], lines[row].strip()[:_SHOWN])] = count
+                dropped.frequent[self._written.setdefault(keys[row], lines[row].strip()[:_SHOWN])] = count
         return _BLANK_LINES.sub("\n\n", "\n".join(line for row, line in enumerate(lines) if row not in gone)).strip("\n")
 
-    def _boilerplate(self, lines: list[str], counts: Numbers, repetition: Repetition, gone: set[int]) -> set[int]:
+    def _boilerplate(self, lines: list[str], counts: Numbers, repetition: Repetition) -> set[int]:
         """Lines that more documents have than `most_documents`, those not counted that only quote them."""
-        rows = [row for row, count in enumerate(counts.tolist()) if count > self.most_documents and row not in gone]
+        rows = [row for row, count in enumerate(counts.tolist()) if count > self.most_documents]
         quotations = repetition.quotations([lines[row] for row in rows])
-        own = {row for row, quoted in zip(rows, quotations.tolist(), strict=True) if counts[row] - quoted > self.most_documents}
-        self.dropped.lines += len(own)
-        return own
+        return {row for row, quoted in zip(rows, quotations.tolist(), strict=True) if counts[row] - quoted > self.most_documents}
 
 
 def deduplicate(
@@ -144,10 +141,15 @@ def deduplicate(
     return Deduplicated(documents, most_documents=most_documents, quotes=quotes, signatures=signatures, most_lines=most_lines)
 
 
-def _is_repeated(keys: list[bytes], counts: Numbers) -> bool:
-    """Half of a block's lines or more are in other documents too."""
-    repeated = int((counts >= 2).sum())
-    return repeated > 0 and 2 * repeated >= sum(key != NOTHING for key in keys)
+def _take_repeated(blocks: Iterator[tuple[int, int, int]], keys: list[bytes], counts: Numbers, gone: set[int]) -> int:
+    """Add the rows of those blocks to `gone` of which half the lines or more are in other documents too; how many blocks that are."""
+    taken = 0
+    for introduced, start, end in blocks:
+        repeated = int((counts[start:end] >= 2).sum())
+        if repeated and 2 * repeated >= sum(key != NOTHING for key in keys[start:end]):
+            gone.update(range(introduced, end))
+            taken += 1
+    return taken
 
 
 def _quotes(lines: list[str]) -> Iterator[tuple[int, int, int]]:
@@ -163,8 +165,8 @@ def _quotes(lines: list[str]) -> Iterator[tuple[int, int, int]]:
         start = end
 
 
-def _signature(lines: list[str]) -> Iterator[tuple[int, int, int]]:
-    """The signature, if there is one: from its dashes to the end, or to a quoted reply."""
+def _signatures(lines: list[str]) -> Iterator[tuple[int, int, int]]:
+    """Signatures, one as a rule: from their dashes to the end, or to a quoted reply."""
     for start, line in enumerate(lines):
         if _SIGNATURE.fullmatch(line):
             end = next((row for row in range(start, len(lines)) if is_quoted(lines[row])), len(lines))

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Collection
 
 import numpy as np
-from jaxtyping import Bool, UInt32, UInt64
+from jaxtyping import Bool, UInt32
 
 WIDTH = 16  # bytes of a hash: among 10^12 texts the chance that two share one is 10^-15
 
-Keys = UInt64[np.ndarray, "n 2"]
+_FREE = bytes(WIDTH)
+
 Numbers = UInt32[np.ndarray, "n"]
 
 
@@ -29,31 +30,37 @@ class HashSet:
     def __len__(self) -> int:
         return self._count
 
+    def __contains__(self, key: bytes) -> bool:
+        return self._find(key)[1]
+
     def add(self, key: bytes) -> bool:
         """Take a hash in; whether it is new."""
-        if not self._place(key):
+        start, known = self._find(key)
+        if known:
             return False
+        self._table[start : start + WIDTH] = key
         self._count += 1
         if 3 * self._count > 2 * self._slots:
             self._grow()
         return True
 
-    def _place(self, key: bytes) -> bool:
-        """Write a hash into the first free slot from its own on; False when it is there already."""
-        slot = int.from_bytes(key[:8], "little") & (self._slots - 1)
+    def _find(self, key: bytes) -> tuple[int, bool]:
+        """Where a hash is, or would be: in the first free slot from its own on; and whether it is there."""
+        last = self._slots - 1
+        slot = int.from_bytes(key[:8], "little") & last
         while (held := self._table[slot * WIDTH : (slot + 1) * WIDTH]) != key:
-            if not any(held):
-                self._table[slot * WIDTH : (slot + 1) * WIDTH] = key
-                return True
-            slot = (slot + 1) & (self._slots - 1)
-        return False
+            if held == _FREE:
+                return slot * WIDTH, False
+            slot = (slot + 1) & last
+        return slot * WIDTH, True
 
     def _grow(self) -> None:
         old, self._slots = self._table, 2 * self._slots
         self._table = bytearray(self._slots * WIDTH)
-        for start in range(0, len(old), WIDTH):
-            if any(key := old[start : start + WIDTH]):
-                self._place(bytes(key))
+        for place in range(0, len(old), WIDTH):
+            if (key := old[place : place + WIDTH]) != _FREE:
+                start, _ = self._find(bytes(key))
+                self._table[start : start + WIDTH] = key
 
 
 class HashCounts:

@@ -18,7 +18,7 @@ NOTHING = hash_of("")
 class Repetition:
     """Hashes of the documents that occur again (`copied`), and in how many different documents each line is (`lines`)."""
 
-    copied: set[bytes]
+    copied: HashSet
     lines: HashCounts
 
     def quotations(self, lines: list[str]) -> Numbers:
@@ -28,7 +28,7 @@ class Repetition:
 
 def find_repetition(documents: Iterable[Document], *, most_lines: int) -> Repetition:
     """Count over all documents; copies of a document count as one, so that they do not make their lines frequent."""
-    seen, copied, lines = HashSet(), set[bytes](), HashCounts(most_lines)
+    seen, copied, lines = HashSet(), HashSet(), HashCounts(most_lines)
     for document in documents:
         key = hash_of(document.text)
         if not seen.add(key):
