@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from selfsup.data.documents.hashes import HashCounts, HashSet, hash_of
 from text_files import write
 
 
-def thinned(texts: list[str], **options: int) -> tuple[list[str], Deduplicated]:
+def thinned(texts: list[str], **options: Any) -> tuple[list[str], Deduplicated]:
     documents = deduplicate(open_documents(texts), **options)
     return [document.text for document in documents], documents
 
@@ -147,9 +148,9 @@ def test_hash_counts_against_a_counter() -> None:
     chance = random.Random(0)
     counts, plain = HashCounts(1_000_000), Counter[str]()
     for _ in range(4000):
-        words = {str(int(chance.paretovariate(0.3)) % 20_000) for _ in range(60)}
-        counts.add({hash_of(word) for word in words})
-        plain.update(words)
+        some = {str(int(chance.paretovariate(0.3)) % 20_000) for _ in range(60)}
+        counts.add({hash_of(word) for word in some})
+        plain.update(some)
     words = [str(number) for number in range(20_000)]
     assert counts.find([hash_of(word) for word in words]).tolist() == [plain[word] for word in words]
     assert counts.find([]).tolist() == []

@@ -18,7 +18,7 @@ from text_files import write
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz", "parquet.gz"])
 def test_columns(tmp_path: Path, ending: str) -> None:
-    rows = [
+    rows: list[dict[str, str | None]] = [
         {"Ticket": "T-7", "Subject": "Printer", "Body": "It is\nbroken, again", "Lang": "de", "label": "hardware"},
         {"Ticket": "T-8", "Subject": None, "Body": "Forgot my password", "Lang": None, "label": None},
         {"Ticket": "T-9", "Subject": None, "Body": None, "Lang": "en", "label": "empty"},

@@ -15,6 +15,7 @@ _NAMED = 50  # of the most frequent lines
 _SHOWN = 200  # characters of each
 _SIGNATURE = re.compile(r"--\s*")  # RFC 3676, 4.3; many programs lose the space behind it
 _LONGEST_SIGNATURE = 20  # lines
+_Hash = bytes  # in a class that has a property of that name
 _BLANK_LINES = re.compile(r"\n(?:[^\S\n]*\n){2,}")
 
 
@@ -55,7 +56,7 @@ class Deduplicated(Documents):
         self.most_documents, self.quotes, self.signatures, self.most_lines = most_documents, quotes, signatures, most_lines
         self.dropped = Dropped()
         self._repetition: Repetition | None = None
-        self._written: dict[bytes, str] = {}  # the most frequent lines, as each was written first
+        self._written: dict[_Hash, str] = {}  # the most frequent lines, as each was written first
 
     @property
     def bytes(self) -> int | None:
@@ -93,7 +94,7 @@ class Deduplicated(Documents):
         dropped.frequent = dict(sorted(dropped.frequent.items(), key=lambda pair: -pair[1]))
         findings.note(self.name, dropped.in_words())
 
-    def _thinned(self, text: str, repetition: Repetition, frequent: dict[bytes, int], dropped: Dropped) -> str:
+    def _thinned(self, text: str, repetition: Repetition, frequent: dict[_Hash, int], dropped: Dropped) -> str:
         """A text without the lines that are repeated; the same text when there is none."""
         lines = text.split("\n")
         keys = [key_of(line) for line in lines]

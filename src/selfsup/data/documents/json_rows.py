@@ -28,6 +28,7 @@ def json_rows(chunks: Iterator[str], *, trouble: Trouble) -> Iterator[tuple[int,
         else:
             kind = kind or (str if isinstance(value, str) else dict)
             if isinstance(value, kind):
-                yield number, value if kind is dict else {"text": value}
+                row: dict[str, object] = value if isinstance(value, dict) else {"text": value}
+                yield number, row
             else:
                 trouble(f"line {number:,}", f"{type(value).__name__}, where {kind.__name__} was expected")

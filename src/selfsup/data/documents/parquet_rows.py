@@ -26,7 +26,7 @@ def parquet_rows(path: str, *, wanted: frozenset[str], moved: Callable[[float], 
 
     with ExitStack() as closing:
         packed = suffix_of(path) in PACKED
-        file: BinaryIO = tempfile.TemporaryFile() if packed else Path(path).open("rb")  # type: ignore[assignment]  # noqa: SIM115
+        file: BinaryIO = tempfile.TemporaryFile() if packed else Path(path).open("rb")  # noqa: SIM115
         closing.push(file)
         if packed:  # a Parquet file is read from its end
             for chunk in read_chunks(path, lambda _: None):
