@@ -87,7 +87,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         make(path, 320_000)
     for path, (characters, grown) in zip(paths, growth(*paths), strict=True):
         assert characters >= 160_000_000, path
-        assert grown < 120_000_000, path
+        assert grown < 150_000_000, path
 
 
 @on_linux

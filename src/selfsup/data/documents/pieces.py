@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 
 LONGEST = 1 << 24  # characters of one document; more are cut
 LONGEST_ROW = 1 << 27  # characters of one row of a table, on one line or on many; more is skipped
@@ -16,24 +15,23 @@ def in_pieces(chunks: Iterable[str], *, longest: int = LONGEST) -> Iterator[str]
         held.append(chunk)
         size += len(chunk)
         if size > longest:
-            text = "".join(held)
-            start = 0
-            while len(text) - start > longest:
-                end = _cut(text, start, start + longest)
-                yield text[start:end]
-                start = end
-            held, size = [text[start:]], len(text) - start
+            ready, rest = _cut("".join(held), longest)
+            held, size = [rest], len(rest)
+            while ready:  # handed over one by one, so that nothing is held twice
+                yield ready.pop(0)
     if size:
         yield "".join(held)
 
 
 def numbered(name: str, pieces: Iterator[str]) -> Iterator[tuple[str, str]]:
     """Each piece with its id: `name` if there is one, `name#1`, `name#2`, ... if there are more."""
-    first, second = next(pieces, None), next(pieces, None)
-    if first is not None and second is None:
-        yield name, first
-    elif first is not None and second is not None:
-        yield from ((f"{name}#{number}", piece) for number, piece in enumerate(chain((first, second), pieces), 1))
+    held, number = next(pieces, None), 1
+    for piece in pieces:
+        if held is not None:
+            yield f"{name}#{number}", held
+        held, number = piece, number + 1
+    if held is not None:
+        yield name if number == 1 else f"{name}#{number}", held
 
 
 def in_lines(chunks: Iterable[str], *, too_long: Callable[[int], None], longest: int) -> Iterator[tuple[int, str]]:
@@ -62,10 +60,13 @@ def in_lines(chunks: Iterable[str], *, too_long: Callable[[int], None], longest:
         yield number, "".join(held)
 
 
-def _cut(text: str, start: int, end: int) -> int:
-    """Where to cut text[start:end]: behind the last newline of its second half, or the last space."""
-    middle = start + (end - start) // 2
-    for sign in "\n \t":
-        if (place := text.rfind(sign, middle, end)) >= 0:
-            return place + 1
-    return end
+def _cut(text: str, longest: int) -> tuple[list[str], str]:
+    """Pieces of a text, each cut behind the last newline of its second half, or the last space; and the rest, `longest` at most."""
+    pieces, start = list[str](), 0
+    while len(text) - start > longest:
+        end = start + longest
+        places = (text.rfind(sign, start + longest // 2, end) + 1 for sign in "\n \t")
+        end = next((place for place in places if place), end)
+        pieces.append(text[start:end])
+        start = end
+    return pieces, text[start:]
