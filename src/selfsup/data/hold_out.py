@@ -36,14 +36,14 @@ class HoldOut:
             return self.given.get(document.id, "train")
         if not self.share:
             return "train"
-        digest = hashlib.sha256(f"{self.seed}/{self._group(document)}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}/{self._group(document)}".encode(errors="backslashreplace")).digest()
         return "test" if int.from_bytes(digest[:8], "big") < self.share * 2**64 else "train"
 
     @property
     def key(self) -> str:
         """Equal for equal rules."""
         given = None if self.given is None else sorted(self.given.items())
-        return hashlib.sha256(repr((self.share, self.seed, self.groups, given)).encode()).hexdigest()
+        return hashlib.sha256(ascii((self.share, self.seed, self.groups, given)).encode()).hexdigest()
 
     def _group(self, document: TextDocument) -> str:
         if self.groups is None:
