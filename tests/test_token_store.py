@@ -351,6 +351,19 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoded: l
     assert len(encoded) < before + 120, "three blocks were kept"
 
 
+class Unplugged(Texts):
+    """A corpus on a disk that somebody takes away."""
+
+    def __iter__(self) -> Iterator[Text]:
+        yield from self.items[:50]
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_corpus_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"texts could not be read to its end: .*Input/output error"):
+        write(Unplugged(TEXTS.items), tmp_path)
+
+
 def test_no_room_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(token_writing, "_WORTH_SAYING", 0.0)
     write_tokens(TEXTS, TRAINED, tmp_path / "a", survey=survey(TEXTS))

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -110,9 +111,11 @@ def _fill(draft: Draft, documents: TextDocuments, tokenizer: Tokenizer, *, rule:
     block: list[Encoded] = []
     tokens = 0
     announced = not progress
+    stream = _readable(documents)
+    deque(islice(stream, state.read), maxlen=0)  # what an earlier process has stored
     with TextMeter("tokenising", total, shown=progress, done=state.characters) as meter:
         start = time.perf_counter()
-        for chunk in _chunks(islice(iter(documents), state.read, None)):
+        for chunk in _chunks(stream):
             encoded = _encoded(chunk, tokenizer, rule, state)
             block += encoded
             tokens += sum(len(entry.tokens) for entry in encoded)
@@ -129,6 +132,14 @@ def _fill(draft: Draft, documents: TextDocuments, tokenizer: Tokenizer, *, rule:
                 block, tokens = [], 0
         _store(draft, block, tokenizer.end, tokenizer.unk)
     state.skipped = dict(documents.skipped)
+
+
+def _readable(documents: TextDocuments) -> Iterator[TextDocument]:
+    """The documents; a disk that fails to give them is not to be taken for one that fails to store them."""
+    try:
+        yield from documents
+    except OSError as error:
+        raise ValueError(f"{documents.name} could not be read to its end: {error}. What is stored already is kept: try again.") from error
 
 
 def _chunks(documents: Iterable[TextDocument]) -> Iterator[list[TextDocument]]:
