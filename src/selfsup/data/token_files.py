@@ -107,6 +107,7 @@ class Draft:
         self.folder = folder
         self.state = self._taken_up(fresh) or self._begun(fresh)
         self._files: dict[str, BinaryIO] = {}
+        self._changed: set[str] = set()
 
     def __enter__(self) -> Draft:
         for name in self._names():
@@ -131,14 +132,16 @@ class Draft:
             name = f"{part}.{column}"
             data = np.ascontiguousarray(values).tobytes()
             self._files[name].write(data)
+            self._changed.add(name)
             self.state.sizes[name] = self.state.sizes.get(name, 0) + len(data)
             self.state.digest = hashlib.sha256(f"{self.state.digest} {name} ".encode() + data).hexdigest()
 
     def commit(self) -> None:
         """From now on, what was written counts, also after a kill or a power failure."""
-        for file in self._files.values():
-            file.flush()
-            os.fsync(file.fileno())
+        for name in self._changed:
+            self._files[name].flush()
+            os.fsync(self._files[name].fileno())
+        self._changed.clear()
         _write_state(self.folder, self.state)
 
     def _begun(self, fresh: State) -> State:

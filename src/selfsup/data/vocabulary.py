@@ -34,8 +34,8 @@ _OPENING = (*_WITHOUT_SPACES, (0x2000, 0x9FFF), (0x1F000, 0x1FFFF))  # of which 
 class Vocabulary:
     """Facts about each of V ids.
 
-    `is_start` is true where a piece always begins a word, `is_end` where what follows always begins one, `is_special` for ids that stand
-    for no text. `bytes_of` counts the bytes of text that a piece stands for, its space included; 0 for special ones. Where a tokeniser
+    `is_start` is true where a piece begins a word, `is_end` where what follows begins one, `is_space` where it is but white space, which
+    belongs to the word behind it, `is_special` for ids that stand for no text. `bytes_of` counts the bytes of text that a piece stands for, its space included; 0 for special ones. Where a tokeniser
     drops spaces (WordPiece), they are not counted. `marked` is false when pieces do not tell where words begin: then each is a word.
 
     What a word is: in scripts with spaces, what stands between spaces and punctuation, and each punctuation mark. In scripts without
@@ -45,23 +45,26 @@ class Vocabulary:
 
     is_start: Bool[Tensor, "V"]
     is_end: Bool[Tensor, "V"]
+    is_space: Bool[Tensor, "V"]
     is_special: Bool[Tensor, "V"]
     bytes_of: Int64[Tensor, "V"]
     marked: bool
 
     def word_starts(self, tokens: Int64[Tensor, "B T"]) -> Bool[Tensor, "B T"]:
         """Where in rows of ids a word begins: the first token of a row, and what follows a special token, do too; special ones never."""
-        starts, is_end, special = (table.to(tokens.device)[tokens] for table in (self.is_start, self.is_end, self.is_special))
+        tables = (self.is_start, self.is_end, self.is_space, self.is_special)
+        starts, ends, spaces, special = (table.to(tokens.device)[tokens] for table in tables)
         starts[:, :1] = True
-        starts[:, 1:] |= is_end[:, :-1] | special[:, :-1]
+        starts[:, 1:] |= ends[:, :-1] | special[:, :-1]
+        starts[:, 1:] &= ~spaces[:, :-1]
         return starts & ~special
 
 
 def read_vocabulary(description: Mapping[str, Any], ids: Mapping[str, int], *, special: set[int]) -> Vocabulary:
     """The facts about a tokeniser: `description` is what its tokenizer.json says, `ids` its pieces, `special` the ids that are no text."""
     size = max(ids.values()) + 1
-    is_start, is_end = torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)
-    is_special, bytes_of = torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.int64)
+    is_start, is_end, is_space, is_special = (torch.zeros(size, dtype=torch.bool) for _ in range(4))
+    bytes_of = torch.zeros(size, dtype=torch.int64)
     literal = {token["id"] for token in description.get("added_tokens") or []}
     is_special[sorted(special)] = True
     read, marked = _reader(description, ids)
@@ -69,8 +72,9 @@ def read_vocabulary(description: Mapping[str, Any], ids: Mapping[str, int], *, s
         if number not in special:
             reading = _as_text(piece) if number in literal else read(piece)
             is_start[number], is_end[number] = reading.start, reading.end
+            is_space[number] = reading.text.isspace()
             bytes_of[number] = len(reading.text)
-    return Vocabulary(is_start, is_end, is_special, bytes_of, marked)
+    return Vocabulary(is_start, is_end, is_space, is_special, bytes_of, marked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +169,9 @@ def begins_word(text: bytes) -> bool:
 
 
 def ends_word(text: bytes) -> bool:
-    """Whether a word ends with this piece: its last character is a space, a sign or punctuation."""
+    """Whether a word ends with this piece: its last character is a sign or punctuation. A space belongs to what follows it."""
     last = text.decode(errors="replace")[-1:]
-    return last not in ("", "\ufffd", *_APOSTROPHES) and unicodedata.category(last)[0] in "ZPSC"
+    return last not in ("", "\ufffd", *_APOSTROPHES) and not last.isspace() and unicodedata.category(last)[0] in "PSC"
 
 
 def _opens(sign: str) -> bool:
