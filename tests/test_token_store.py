@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from selfsup.data.language_table import language_table
 from selfsup.data.mixture import Mixing, Mixture
 from selfsup.data.splits import Part
 from selfsup.data.survey import survey
+from selfsup.data.text_progress import count_in_words
 from selfsup.data.token_corpus import open_tokens
 from selfsup.data.token_files import Draft, State, column_file, read_state
 from selfsup.data.token_store import TokenStore
@@ -364,18 +367,24 @@ def test_a_corpus_that_cannot_be_read(tmp_path: Path) -> None:
         write(Unplugged(TEXTS.items), tmp_path)
 
 
-def test_no_room_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_it_takes_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    characters = survey(TEXTS).characters
     monkeypatch.setattr(token_writing, "_WORTH_SAYING", 0.0)
+    expected = f"Tokenising {count_in_words(characters)} characters: about 1 s, "
     write_tokens(TEXTS, TRAINED, tmp_path / "a", survey=survey(TEXTS))
-    said = capsys.readouterr().err
-    assert "Tokenising 9." in said
-    assert "about 1 s" in said
+    assert expected in capsys.readouterr().err
     write_tokens(TEXTS, TRAINED, tmp_path / "b")
-    assert "characters/s" in capsys.readouterr().err
-    usage = token_writing.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(token_writing.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    assert "Tokenising texts: " in capsys.readouterr().err, "nothing tells how much there is"
+    monkeypatch.setattr(token_writing, "CHUNK_CHARACTERS", characters // 4)
+    size = sum(len(item.text.encode()) for item in TEXTS.items)
+    write_tokens(Texts(TEXTS.items, bytes=size), TRAINED, tmp_path / "c")
+    told = re.search(r"Tokenising ([\d.]+) k characters: about", capsys.readouterr().err)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(characters / 1000, rel=0.2), "told from the first quarter"
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(ValueError, match=r"The tokens of texts need .* kB in .*, where 1 kB are free"):
-        write_tokens(TEXTS, TRAINED, tmp_path / "c", survey=survey(TEXTS))
+        write_tokens(TEXTS, TRAINED, tmp_path / "d", survey=survey(TEXTS))
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -502,7 +511,7 @@ def test_everything_in_one_call(tmp_path: Path, encoded: list[str]) -> None:
     assert again.train.fingerprint == first.train.fingerprint
     assert again.tokenizer.fingerprint == first.tokenizer.fingerprint
     opened(tokenizer=Tokenizer.bytes())
-    assert texts.read == read + 240
+    assert texts.read == read + 120
     plain = open_tokens(texts, context=T, cache=tmp_path, progress=False)
     assert plain.test is None
     assert plain.tokenizer.size > 400

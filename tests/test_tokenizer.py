@@ -17,10 +17,10 @@ from tokenizers import Tokenizer as Library
 from selfsup.data.hold_out import HoldOut
 from selfsup.data.mixture import Mixing
 from selfsup.data.special_tokens import ROLES
+from selfsup.data.subwords import begins_word, ends_word
 from selfsup.data.survey import Amount, Survey, survey
 from selfsup.data.tokenizer import _PIECE, Tokenizer, _pieces
 from selfsup.data.tokenizer_training import _rates, _sample, train_tokenizer, vocabulary_size
-from selfsup.data.vocabulary import begins_word, ends_word
 from texts import Text, Texts, any_text, corpus
 
 TRAINED = train_tokenizer(corpus({"en": 300, "de": 200, "ru": 200, "hi": 100, "zh": 100}), size=1000)
@@ -48,7 +48,7 @@ def test_every_text_comes_back(tokenizer: Tokenizer) -> None:
     for text, ids in zip(texts, tokenizer.encode_batch(texts), strict=True):
         assert tokenizer.decode(ids) == text
         assert tokenizer.bytes_of[torch.from_numpy(ids.astype(np.int64))].sum() == len(text.encode())
-        assert not tokenizer.vocabulary.is_special[ids.astype(np.int64)].any(), "no text is a special token"
+        assert not tokenizer.is_special[ids.astype(np.int64)].any(), "no text is a special token"
 
 
 def test_halves_of_surrogates_are_no_text() -> None:
@@ -74,7 +74,7 @@ def test_special_tokens() -> None:
         assert None not in ids
         assert len(ids) == 4
         assert (tokenizer.cls, tokenizer.sep, tokenizer.unk) == (tokenizer.bos, tokenizer.eos, None)
-        table = tokenizer.vocabulary
+        table = tokenizer.subwords
         assert set(table.is_special.nonzero().flatten().tolist()) == ids
         for special in ids:
             assert special is not None
@@ -93,7 +93,7 @@ def test_special_tokens() -> None:
 def test_sentinels_are_added_when_asked_for() -> None:
     extended = TRAINED.extended(sentinels=5)
     assert [extended.sentinel(i) for i in range(5)] == list(range(TRAINED.size, TRAINED.size + 5))
-    assert extended.vocabulary.is_special[-5:].all()
+    assert extended.is_special[-5:].all()
     texts = [item.text for item in corpus({"en": 5, "ru": 5}).items]
     for old, new in zip(TRAINED.encode_batch(texts), extended.encode_batch(texts), strict=True):
         assert np.array_equal(old, new)
@@ -262,10 +262,10 @@ def test_words_in_every_make() -> None:
     expected = ["the", "king", ",", "bringing", "(", "all", ")", "things", ";", "the", "ring"]
     for make, build in MAKES.items():
         tokenizer = Tokenizer(build())
-        assert tokenizer.vocabulary.marked
+        assert tokenizer.subwords.marked
         ids = tokenizer.encode(text).astype(np.int64)
         assert len(ids) > len(expected), f"{make}: some words are in pieces, or nothing is tested"
-        starts = tokenizer.vocabulary.word_starts(torch.from_numpy(ids)[None])[0].tolist()
+        starts = tokenizer.subwords.word_starts(torch.from_numpy(ids)[None])[0].tolist()
         found: list[list[int]] = []
         for number, start in zip(ids.tolist(), starts, strict=True):
             if start:
@@ -297,7 +297,7 @@ def test_bytes_of_a_character_in_pieces() -> None:
     ids = torch.from_numpy(tokenizer.encode("the 🎉ring").astype(np.int64))
     names = [tokenizer.backend.id_to_token(number) for number in ids.tolist()]
     assert names[:6] == ["▁the", "▁", "<0xF0>", "<0x9F>", "<0x8E>", "<0x89>"]
-    starts = tokenizer.vocabulary.word_starts(ids[None])[0].tolist()
+    starts = tokenizer.subwords.word_starts(ids[None])[0].tolist()
     assert starts[:6] == [True, True, False, False, False, False], "the space and the four bytes behind it are a word"
     assert tokenizer.bytes_of[ids].tolist()[:6] == [4, 1, 1, 1, 1, 1]
 
@@ -357,17 +357,17 @@ def test_a_vocabulary_that_does_not_mark_words() -> None:
     backend = Library(models.BPE(unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     backend.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=60, special_tokens=["[UNK]", "[EOS]"], show_progress=False))
-    vocabulary = Tokenizer(backend).vocabulary
-    assert not vocabulary.marked
-    assert (vocabulary.is_start | vocabulary.is_special).all()
-    assert Tokenizer(words()).vocabulary.marked
+    subwords = Tokenizer(backend).subwords
+    assert not subwords.marked
+    assert (subwords.is_start | subwords.is_special).all()
+    assert Tokenizer(words()).subwords.marked
 
 
 def test_special_tokens_in_rows_of_ids() -> None:
     the, ing = TRAINED.encode(" the")[0], TRAINED.encode("x")[0]
     assert TRAINED.eos is not None
     rows = torch.tensor([[ing, the, ing, TRAINED.eos, ing, ing]])
-    assert TRAINED.vocabulary.word_starts(rows).tolist() == [[True, True, False, False, True, False]]
+    assert TRAINED.subwords.word_starts(rows).tolist() == [[True, True, False, False, True, False]]
 
 
 @pytest.mark.parametrize("config", [None, "bert", "gpt2", "llama", "modernbert", "t5", "distilbert", "roberta"])

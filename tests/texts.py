@@ -27,6 +27,13 @@ class Text:
 
 
 @dataclass
+class Reading:
+    """How far a pass has come."""
+
+    bytes_read: int = 0
+
+
+@dataclass
 class Texts:
     """A corpus in memory that counts how often it is read."""
 
@@ -35,10 +42,14 @@ class Texts:
     root: str = ""
     skipped: dict[str, str] = field(default_factory=dict)
     read: int = 0
+    bytes: int | None = None
+    counts: Reading = field(default_factory=Reading)
 
     def __iter__(self) -> Iterator[Text]:
+        self.counts = Reading()
         for item in self.items:
             self.read += 1
+            self.counts.bytes_read += len(item.text.encode(errors="replace"))
             yield item
 
     def fingerprint(self) -> str:

@@ -26,11 +26,19 @@ class TextDocument(Protocol):
 
 
 @runtime_checkable
+class Reading(Protocol):
+    """How far a pass has come: in bytes of the files, as they lie on the disk."""
+
+    @property
+    def bytes_read(self) -> int: ...
+
+
+@runtime_checkable
 class TextDocuments(Protocol):
     """A corpus: each iteration gives the documents from the first on, in the same order as long as `fingerprint()` is the same.
 
     `skipped` says, after a pass, what could not be read and why; `name` is what a user calls the corpus, `root` the resolved folder of its
-    files, empty for what is in memory.
+    files, empty for what is in memory; `bytes` its size on disk, where that is known, to which `counts.bytes_read` grows.
     """
 
     @property
@@ -38,6 +46,12 @@ class TextDocuments(Protocol):
 
     @property
     def root(self) -> str: ...
+
+    @property
+    def bytes(self) -> int | None: ...
+
+    @property
+    def counts(self) -> Reading: ...
 
     @property
     def skipped(self) -> Mapping[str, str]: ...

@@ -6,7 +6,7 @@ import sys
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 _EVERY = 0.2  # seconds between two changes of the bar
@@ -17,8 +17,7 @@ class TextMeter:
 
     def __init__(self, doing: str, total: int | None, *, shown: bool, done: int = 0) -> None:
         console = Console(file=sys.stderr)
-        time_column = TimeElapsedColumn() if total is None else TimeRemainingColumn()
-        columns = (TextColumn(doing), BarColumn(), _Counted(), TextColumn("" if total is None else "left"), time_column)
+        columns = (TextColumn(doing), BarColumn(), _Counted(), TextColumn("left"), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, transient=True, disable=not (shown and (console.is_terminal or console.is_jupyter)))
         self._task = self._bar.add_task("", total=total, completed=done)
         self._waiting, self._last = 0, time.perf_counter()
@@ -26,6 +25,10 @@ class TextMeter:
     def __enter__(self) -> TextMeter:
         self._bar.start()
         return self
+
+    def expect(self, total: int | None) -> None:
+        """Say how much there is, as soon as that is known."""
+        self._bar.update(self._task, total=total)
 
     def advance(self, characters: int) -> None:
         """Count some characters more."""

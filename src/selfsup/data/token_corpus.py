@@ -16,7 +16,7 @@ from selfsup.data.streams import TextDocuments
 from selfsup.data.survey import Survey, survey
 from selfsup.data.token_files import FORMAT
 from selfsup.data.token_store import TokenStore
-from selfsup.data.token_writing import is_written, write_tokens
+from selfsup.data.token_writing import write_tokens
 from selfsup.data.tokenizer import FILE, Tokenizer
 from selfsup.data.tokenizer_training import train_tokenizer
 
@@ -56,8 +56,6 @@ def open_tokens(
             trained = train_tokenizer(documents, size=tokenizer, survey=counted, mixing=mixing, hold_out=rule)
             _save(trained, place)
         tokenizer = Tokenizer.load(place)
-    if counted is None and not is_written(documents, tokenizer, folder, hold_out=rule):
-        counted = survey(documents, hold_out=rule, progress=progress)
     written = write_tokens(documents, tokenizer, folder, hold_out=rule, survey=counted, progress=progress)
     held_out = rule.share > 0 or rule.given is not None
     test = TokenStore.open(written, context=context, part="test") if held_out else None

@@ -59,9 +59,10 @@ def write_tokens(
     """Encode all documents, each followed by the tokeniser's end token, and return the folder inside `folder` that holds the result.
 
     That is there already when nothing has changed: documents, tokeniser, what is held out. A killed write goes on where it was; documents
-    are read again to there, but not encoded again. `survey` tells how much there is, for the time left. Documents are shuffled in blocks
-    of up to 65,536 (8 million tokens): in a row of tokens neighbours should not tell of each other what their order in folders and tables
-    tells, often the label. Raises ValueError: no text, no end token, nothing or everything held out, no room on the disk.
+    are read again to there, but not encoded again. `survey` tells how much there is, for the time left; without it the size of the files
+    does. Documents are shuffled in blocks of up to 65,536 (8 million tokens): in a row of tokens neighbours should not tell of each other
+    what their order in folders and tables tells, often the label. Raises ValueError: no text, no end token, nothing or everything held
+    out, no room on the disk.
     """
     rule = hold_out or HoldOut()
     key = _key(documents, tokenizer, rule)
@@ -89,11 +90,6 @@ def write_tokens(
     return folder / key
 
 
-def is_written(documents: TextDocuments, tokenizer: Tokenizer, folder: Path, *, hold_out: HoldOut | None = None) -> bool:
-    """Whether `write_tokens` would find all there already."""
-    return _is_complete(folder / _key(documents, tokenizer, hold_out or HoldOut()))
-
-
 def _key(documents: TextDocuments, tokenizer: Tokenizer, rule: HoldOut) -> str:
     """Another one for whatever changes the tokens."""
     told = [str(FORMAT), documents.fingerprint(), tokenizer.fingerprint, str(tokenizer.end), rule.key]
@@ -107,26 +103,24 @@ def _is_complete(folder: Path) -> bool:
 
 def _fill(draft: Draft, documents: TextDocuments, tokenizer: Tokenizer, *, rule: HoldOut, survey: Survey | None, progress: bool) -> None:
     state = draft.state
-    total = None if survey is None else survey.characters
     block: list[Encoded] = []
-    tokens = 0
-    announced = not progress
+    tokens, announced = 0, not progress
     stream = _readable(documents)
     deque(islice(stream, state.read), maxlen=0)  # what an earlier process has stored
-    with TextMeter("tokenising", total, shown=progress, done=state.characters) as meter:
+    with TextMeter("tokenising", None, shown=progress, done=state.characters) as meter:
         start = time.perf_counter()
         for chunk in _chunks(stream):
             encoded = _encoded(chunk, tokenizer, rule, state)
+            characters = sum(len(document.text) for document in chunk)
+            if not announced:
+                announced = True
+                total = survey.characters if survey else _told_by_size(documents, state.characters + characters)
+                _announce(draft, documents.name, total, speed=characters / (time.perf_counter() - start), first=encoded)
+                meter.expect(total)
+            meter.advance(characters)
             block += encoded
             tokens += sum(len(entry.tokens) for entry in encoded)
             state.read += len(chunk)
-            characters = sum(len(document.text) for document in chunk)
-            if not announced:
-                speed = characters / (time.perf_counter() - start)
-                needed = _bytes_needed(encoded, characters, total)
-                _announce(draft.folder.parent, documents.name, survey=survey, done=state.characters, speed=speed, needed=needed)
-                announced = True
-            meter.advance(characters)
             if tokens >= BLOCK_TOKENS or len(block) >= BLOCK_DOCUMENTS:
                 _store(draft, block, tokenizer.end, tokenizer.unk)
                 block, tokens = [], 0
@@ -207,27 +201,28 @@ def _columns(entries: list[Encoded], end: int, *, first_token: int, first_name: 
     }
 
 
-def _bytes_needed(encoded: list[Encoded], characters: int, total: int | None) -> int | None:
-    """What all documents will take, told from the first."""
-    if total is None or not characters:
-        return None
-    each = sum(entry.tokens.nbytes + len(entry.id) + 32 for entry in encoded)
-    return round(each / characters * total)
+def _told_by_size(documents: TextDocuments, characters: int) -> int | None:
+    """How many characters there are in all, told from those read so far and the part of the files that they filled."""
+    size, read = documents.bytes, documents.counts.bytes_read
+    return round(characters / read * size) if size and read else None
 
 
-def _announce(folder: Path, name: str, *, survey: Survey | None, done: int, speed: float, needed: int | None) -> None:
+def _announce(draft: Draft, name: str, total: int | None, *, speed: float, first: list[Encoded]) -> None:
     """Say what it will take before it is taken. Raises ValueError when the disk has no room for it."""
-    if survey is None or needed is None:
+    characters = sum(entry.characters for entry in first)
+    if total is None or not characters:
         print(f"Tokenising {name}: {count_in_words(round(speed))} characters/s", file=sys.stderr, flush=True)
         return
-    place, free, left = short(folder), shutil.disk_usage(folder).free, 1 - done / max(1, survey.characters)
-    if needed * left > free:
-        size, room = size_in_words(round(needed * left)), size_in_words(free)
-        raise ValueError(f"The tokens of {name} need {size} in {place}, where {room} are free. {_REMEDY}")
-    seconds = left * survey.characters / max(1.0, speed)
+    each = sum(entry.tokens.nbytes + len(entry.id) + 32 for entry in first) / characters
+    place, done = short(draft.folder.parent), draft.state.characters
+    left, free = max(0, total - done), shutil.disk_usage(draft.folder).free
+    if each * left > free:
+        needed, room = size_in_words(round(each * left)), size_in_words(free)
+        raise ValueError(f"The tokens of {name} need {needed} in {place}, where {room} are free. {_REMEDY}")
+    seconds = left / max(1.0, speed)
     if seconds > _WORTH_SAYING:
-        size, going_on = size_in_words(needed), f", {round(100 * (1 - left))} % done already" if done else ""
-        words = f"Tokenising {count_in_words(survey.characters)} characters: about {in_words(seconds)}, {size} in {place}{going_on}"
+        size, going_on = size_in_words(round(each * total)), f", {round(100 * done / total)} % done already" if done else ""
+        words = f"Tokenising {count_in_words(total)} characters: about {in_words(seconds)}, {size} in {place}{going_on}"
         print(words, file=sys.stderr, flush=True)
 
 

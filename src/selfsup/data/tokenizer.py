@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selfsup.data.special_tokens import OWN, ROLES, SpecialTokens, find_special_tokens, roles_beside, sentinel_name
-from selfsup.data.vocabulary import BYTE_OF, Vocabulary, read_vocabulary
+from selfsup.data.subwords import BYTE_OF, Subwords, read_subwords
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -57,10 +57,10 @@ class Tokenizer:
         self._plain_bytes = _is_plain_bytes(self._description, self._ids)
 
     @cached_property
-    def vocabulary(self) -> Vocabulary:
-        """What each id stands for."""
+    def subwords(self) -> Subwords:
+        """What each id stands for, and where in rows of ids words begin."""
         marked = {number for number, token in self.backend.get_added_tokens_decoder().items() if token.special}
-        return read_vocabulary(self._description, self._ids, special=marked | self.special.ids)
+        return read_subwords(self._description, self._ids, special=marked | self.special.ids)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -69,13 +69,18 @@ class Tokenizer:
 
     @property
     def is_start_of_word(self) -> Bool[Tensor, "V"]:
-        """Whether an id always begins a word; see Vocabulary, whose `word_starts` also looks at what stands before."""
-        return self.vocabulary.is_start
+        """Whether an id begins a word; `subwords.word_starts` also looks at what stands before it."""
+        return self.subwords.is_start
+
+    @property
+    def is_special(self) -> Bool[Tensor, "V"]:
+        """Whether an id stands for no text: never to be hidden, never to be drawn as a word. Also those without a role, and sentinels."""
+        return self.subwords.is_special
 
     @property
     def bytes_of(self) -> Int64[Tensor, "V"]:
         """How many bytes of text an id stands for; 0 for special ones."""
-        return self.vocabulary.bytes_of
+        return self.subwords.bytes_of
 
     @cached_property
     def fingerprint(self) -> str:

@@ -31,12 +31,13 @@ _OPENING = (*_WITHOUT_SPACES, (0x2000, 0x9FFF), (0x1F000, 0x1FFFF))  # of which 
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class Subwords:
     """Facts about each of V ids.
 
     `is_start` is true where a piece begins a word, `is_end` where what follows begins one, `is_space` where it is but white space, which
-    belongs to the word behind it, `is_special` for ids that stand for no text. `bytes_of` counts the bytes of text that a piece stands for, its space included; 0 for special ones. Where a tokeniser
-    drops spaces (WordPiece), they are not counted. `marked` is false when pieces do not tell where words begin: then each is a word.
+    belongs to the word behind it, `is_special` for ids that stand for no text. `bytes_of` counts the bytes of text that a piece stands
+    for, its space included; 0 for special ones. Where a tokeniser drops spaces (WordPiece), they are not counted. `marked` is false when
+    pieces do not tell where words begin: then each is a word.
 
     What a word is: in scripts with spaces, what stands between spaces and punctuation, and each punctuation mark. In scripts without
     (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan), each piece that begins with a whole character, which is what the tokeniser
@@ -60,7 +61,7 @@ class Vocabulary:
         return starts & ~special
 
 
-def read_vocabulary(description: Mapping[str, Any], ids: Mapping[str, int], *, special: set[int]) -> Vocabulary:
+def read_subwords(description: Mapping[str, Any], ids: Mapping[str, int], *, special: set[int]) -> Subwords:
     """The facts about a tokeniser: `description` is what its tokenizer.json says, `ids` its pieces, `special` the ids that are no text."""
     size = max(ids.values()) + 1
     is_start, is_end, is_space, is_special = (torch.zeros(size, dtype=torch.bool) for _ in range(4))
@@ -74,7 +75,7 @@ def read_vocabulary(description: Mapping[str, Any], ids: Mapping[str, int], *, s
             is_start[number], is_end[number] = reading.start, reading.end
             is_space[number] = reading.text.isspace()
             bytes_of[number] = len(reading.text)
-    return Vocabulary(is_start, is_end, is_space, is_special, bytes_of, marked)
+    return Subwords(is_start, is_end, is_space, is_special, bytes_of, marked)
 
 
 @dataclass(frozen=True, slots=True)
