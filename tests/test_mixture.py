@@ -101,8 +101,6 @@ def test_an_epoch_has_the_shares() -> None:
         seen = Counter(mixture.epoch(0, number).tolist())
         for language, rows in GROUPS.items():
             assert sum(seen[row] for row in rows) == mixture.counts[language]
-        assert all(seen[row] <= 1 for row in GROUPS["en"])
-        assert all(1 <= seen[row] <= 2 for row in GROUPS["de"])
         assert all(seen[row] == 4 for row in (*GROUPS["is"], *GROUPS["fo"]))
 
 

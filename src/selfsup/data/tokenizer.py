@@ -183,7 +183,8 @@ class Tokenizer:
         folder = path if path.is_dir() else path.parent
         if file.is_file():
             return cls(_read(file), told=roles_beside(folder) if file.name == FILE else None)
-        return cls(*_converted(folder))
+        backend, told = _converted(folder)
+        return cls(backend, told=told)
 
     @classmethod
     def bytes(cls) -> Tokenizer:
