@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -161,11 +161,12 @@ def test_the_rule_for_what_is_held_out() -> None:
     assert len(set(shares)) > 1
     small, large = ({item.id for item in items if HoldOut(share).part(item) == "test"} for share in (0.1, 0.2))
     assert small < large
-    for groups, name in {
+    names: dict[str, Callable[[Text], str]] = {
         "language": lambda item: item.language or item.id,
         "folder": lambda item: item.id.rpartition("/")[0],
         "thread": lambda item: item.columns["thread"] or item.id,
-    }.items():
+    }
+    for groups, name in names.items():
         sides: dict[str, set[str]] = {}
         for item in items:
             sides.setdefault(name(item), set()).add(HoldOut(0.5, 1, groups).part(item))
@@ -530,6 +531,8 @@ class Large(Texts):
     def __iter__(self):
         for number in range(int(self.name)):
             yield Text(f"a rather long name of a folder/{{number:09d}}", "word " * ({length} // 5), "en")
+    def fingerprint(self):
+        return self.name
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 def written(count):

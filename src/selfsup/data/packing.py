@@ -38,4 +38,5 @@ class Packing:
         row_in_language = rows - (self._row_ends - self.rows)[language]
         begin = self._first_token[language] + row_in_language * self.context
         read = begin[:, None] + np.arange(self.context)
-        return read + self._shift[np.searchsorted(self._ends, read, side="right")]
+        places: Int64[np.ndarray, "B T"] = read + self._shift[np.searchsorted(self._ends, read, side="right")]
+        return places

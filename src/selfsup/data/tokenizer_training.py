@@ -33,7 +33,7 @@ def vocabulary_size(text_bytes: int, languages: int) -> int:
     of the forward pass of a language model that predicts everywhere, 30,000 are 70 %), and spares the less the rarer it is. Below 65,536,
     ids take two bytes on disk. 26 languages: 23,700; a gigabyte of English: 14,200; 100 GB: 45,000.
     """
-    size = _USUAL * languages ** (1 / 3) * max(1.0, text_bytes / _USUAL_BYTES) ** 0.25
+    size: float = _USUAL * languages ** (1 / 3) * max(1.0, text_bytes / _USUAL_BYTES) ** 0.25
     return min(LARGEST, round(size / 100) * 100)
 
 
