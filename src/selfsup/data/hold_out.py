@@ -1,0 +1,62 @@
+"""Which documents are held out from pretraining, told from each document alone, while they stream by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from selfsup.data.splits import Part
+from selfsup.data.streams import TextDocument
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """A rule that says "train" or "test" for a document.
+
+    `share` of the groups is held out: those whose hash with `seed` is smallest, so that new documents never move old ones. A group is one
+    document, or with `groups` its language ("language"), its folder ("folder", "folder:N" for the first N), or what a column says. `given`
+    are the parts of ids that a split file names; ids that it does not name are for training. Raises ValueError for what cannot be.
+    """
+
+    share: float = 0.0
+    seed: int = 0
+    groups: str | None = None
+    given: Mapping[str, Part] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < 1:
+            raise ValueError(f"holdout={self.share} was given. Expected a share of the documents from 0 up to, but not including, 1.")
+        if self.share and self.given is not None:
+            raise ValueError(f"holdout={self.share} and a split were both given. Expected one of them.")
+
+    def part(self, document: TextDocument) -> Part:
+        """The part of a document. Raises ValueError when it has no such column as `groups`."""
+        if self.given is not None:
+            return self.given.get(document.id, "train")
+        if not self.share:
+            return "train"
+        digest = hashlib.sha256(f"{self.seed}/{self._group(document)}".encode(errors="backslashreplace")).digest()
+        return "test" if int.from_bytes(digest[:8], "big") < self.share * 2**64 else "train"
+
+    @property
+    def key(self) -> str:
+        """Equal for equal rules."""
+        given = None if self.given is None else sorted(self.given.items())
+        return hashlib.sha256(ascii((self.share, self.seed, self.groups, given)).encode()).hexdigest()
+
+    def _group(self, document: TextDocument) -> str:
+        if self.groups is None:
+            return document.id
+        if self.groups in document.columns:
+            cell: str | None = document.columns[self.groups]
+        elif self.groups == "language":
+            cell = document.language
+        elif self.groups.partition(":")[0] == "folder":
+            depth = self.groups.partition(":")[2]
+            folders = document.id.split("/")[:-1]
+            cell = "/".join(folders[: int(depth)] if depth.isdecimal() else folders) or "."
+        else:
+            known = f"a column ({', '.join(document.columns)})" if document.columns else "a column of a table (there is none here)"
+            raise ValueError(f"groups={self.groups!r} was given. Expected {known}, 'language', 'folder' or 'folder:N'.")
+        return f"alone: {document.id}" if cell is None else cell
