@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from selfsup.backbones.backbone import Attention
+from selfsup.backbones.backbone import Attention, evenly_spaced
 from selfsup.backbones.text_attention import inside_documents
 from selfsup.backbones.text_layers import at_positions, quicken, taken_rows
-from selfsup.backbones.transformer import evenly_spaced
 from selfsup.backbones.vocabulary import Vocabulary
 from selfsup.views.packed import positions_in
 

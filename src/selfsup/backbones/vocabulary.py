@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
 
+@runtime_checkable
 class TokenizerFacts(Protocol):
     """What a tokeniser tells of itself: the size of its vocabulary, its special ids, and two facts of each id."""
 

@@ -56,8 +56,8 @@ class Step:
         if len(counts) < len(micro):
             return [1 / len(micro)] * len(micro)
         own = torch.stack([count.float() for count in counts])
-        whole: list[float] = (own / self.world.mean(own.sum()).clamp(min=1)).tolist()
-        return whole
+        mean = max(1.0, float(self.world.mean(own.sum())))
+        return [count / mean for count in own.tolist()]
 
     def _coupled(self, micro: list[Views]) -> tuple[dict[str, Tensor], Output]:
         own = joined([self._output(views) for views in micro])

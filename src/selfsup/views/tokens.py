@@ -94,7 +94,8 @@ def choose_tokens(
 ) -> Chosen:
     """Choose `count` positions a row among the allowed ones, unit by unit in random order.
 
-    The last unit is cut where it does not fit; with `whole` it is left out, and others that fit fill the row as far as there are any.
+    The last unit is cut where it does not fit; with `whole` it is left out, and others that fit fill the row as far as there are any,
+    as in the code of Devlin et al., so that short words are hidden a little more often than long ones.
     """
     if not 0 < count <= units.shape[1]:
         raise ValueError(f"cannot choose {count} of {units.shape[1]} tokens a row: expected at least 1, and no more than there are.")
