@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -40,3 +41,9 @@ def backbone(name: str = "bert-tiny", *, size: int = 60, context: int = 32, seed
 def rng(seed: int = 0) -> torch.Generator:
     """A generator of its own."""
     return torch.Generator().manual_seed(seed)
+
+
+def fresh(kind: Any, configuration: Any, attention: str) -> Any:
+    """A model of `transformers` as it comes. It notes its attention in what it is given, so that gets a copy."""
+    build = getattr(kind, "_from_config", None) or kind.from_config
+    return build(copy.deepcopy(configuration), attn_implementation=attention)

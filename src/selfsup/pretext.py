@@ -71,7 +71,7 @@ class Pretext(nn.Module):
     def after_step(self, output: Output) -> None:
         """Change what gradients do not train: slow teachers, queues, centres."""
 
-    def count(self, views: Views) -> Tensor | None:
+    def count_of(self, views: Views) -> Tensor | None:
         """How many things the loss of these views is a mean of, where that differs between batches; None where rows count alike.
 
         Micro-batches and ranks then weigh as much as they hold, so that every thing counts alike in the whole batch.

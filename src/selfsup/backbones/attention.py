@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 from torch import nn
 
@@ -26,6 +26,6 @@ def use_attention(module: nn.Module, attention: Attention) -> None:
             layer.settings = replace(layer.settings, attention=attention)
         elif hasattr(layer, "fused_attn"):  # timm's own switch between the two
             setattr(layer, "fused_attn", attention == "fused")  # noqa: B010 - timm's modules do not declare it for type checkers
-        configuration = getattr(layer, "config", None)  # of transformers, where its attention is ours
-        if getattr(configuration, "_attn_implementation", None) in NAMES.values():
+        configuration: Any = getattr(layer, "config", None)  # of transformers
+        if getattr(configuration, "_attn_implementation", None) in NAMES.values():  # its attention is ours
             configuration._attn_implementation = NAMES[attention]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from selfsup.backbones.text_attention import plain_attention
@@ -21,16 +21,16 @@ SELF_ATTENTION = {"BertSelfAttention", "RobertaSelfAttention", "XLMRobertaSelfAt
 _positions: ContextVar[Int[Tensor, "B K"] | None] = ContextVar("positions", default=None)
 
 
-def quicken(model: nn.Module) -> None:
+def quicken(model: Any) -> None:
     """Let layers whose computation can be had for less compute that way. Their parameters, and results but for rounding, stay."""
     last = getattr(getattr(model, "encoder", None), "layer", [None])[-1]
     inner = getattr(getattr(last, "attention", None), "self", None)
     if type(inner).__name__ in SELF_ATTENTION:
         last.attention.forward = MethodType(chosen_attention, last.attention)
-        model.takes_positions = True  # type: ignore[assignment]
+        model.takes_positions = True
     for module in list(model.modules()):
         if type(module).__name__ in SELF_ATTENTION:
-            module.forward = MethodType(joint_attention, module)  # type: ignore[method-assign]
+            module.forward = MethodType(joint_attention, module)
         for name, child in list(module.named_children()):
             if type(child).__name__ == "NewGELUActivation":  # eight passes over the widest tensor, where the library has one for it
                 setattr(module, name, nn.GELU(approximate="tanh"))
@@ -56,7 +56,7 @@ def at_positions(model: Any, at: Int[Tensor, "B K"] | None) -> Iterator[Int[Tens
 def dropout_on(model: nn.Module, probability: float) -> Iterator[None]:
     """Let every dropout of a model, which is off otherwise, drop with this probability while it trains."""
     layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
-    inner = [module for module in model.modules() if isinstance(getattr(module, "attention_dropout", None), float)]
+    inner: list[Any] = [module for module in model.modules() if isinstance(getattr(module, "attention_dropout", None), float)]
     before = [layer.p for layer in layers], [module.attention_dropout for module in inner]
     if not layers and not inner:
         raise ValueError(f"{type(model).__name__} has no dropout that could be turned on: take another backbone, such as bert-mini.")

@@ -101,11 +101,11 @@ def resized(backbone: TextBackbone, width: int) -> TextBackbone:
 
 def split_name(name: str) -> tuple[str, str]:
     """Family and size of a name. Raises ValueError with what there is."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     family, _, size = name.rpartition("-")
-    if size not in SIZES or family not in CONFIG_MAPPING_NAMES:
-        near = difflib.get_close_matches(name, [*text_backbones(), *(f"{kind}-mini" for kind in CONFIG_MAPPING_NAMES)], n=2)
+    if size not in SIZES or family not in CONFIG_MAPPING:
+        near = difflib.get_close_matches(name, [*text_backbones(), *(f"{kind}-mini" for kind in CONFIG_MAPPING)], n=2)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise ValueError(
             f"there is no text backbone {name!r}.{hint} Expected a family ({', '.join(FAMILIES)}, or a model type of transformers), a "
@@ -177,7 +177,7 @@ def created(configuration: Any, attention: Attention) -> Any:
     from transformers import AutoModel, AutoModelForTextEncoding
 
     register_attention()
-    kind = AutoModelForTextEncoding if configuration.is_encoder_decoder else AutoModel
+    kind: Any = AutoModelForTextEncoding if configuration.is_encoder_decoder else AutoModel
     quiet = without_dropout(configuration)
     try:
         model = kind.from_config(quiet, attn_implementation=NAMES[attention], dtype=torch.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -76,8 +76,7 @@ class Vocabulary:
         """The same with its tensors on `device`."""
         if self.bytes_of.device == device:
             return self
-        given = {item.name: getattr(self, item.name) for item in fields(self) if item.init}
-        return replace(self, **{name: value.to(device) for name, value in given.items() if isinstance(value, Tensor)})
+        return replace(self, is_start_of_word=self.is_start_of_word.to(device), bytes_of=self.bytes_of.to(device))
 
     @property
     def ids(self) -> dict[str, int | None]:

@@ -130,7 +130,7 @@ def _uncoupled(task: Pretext, whole: Output, views: Views, found: Findings) -> N
     with found.at("loss"), torch.no_grad():
         every = task.loss({name: rows[: 2 * half] for name, rows in whole.items()})
         parts = [task.loss({name: rows[start : start + half] for name, rows in whole.items()}) for start in (0, half)]
-        held = [task.count({name: rows[start : start + half] for name, rows in views.items()}) for start in (0, half)]
+        held = [task.count_of({name: rows[start : start + half] for name, rows in views.items()}) for start in (0, half)]
     share = 0.5 if held[0] is None or held[1] is None else float(held[0] / (held[0] + held[1]))
     for name, term in every.items():
         mean = share * parts[0][name] + (1 - share) * parts[1][name]

@@ -94,7 +94,7 @@ class _VocabularyNats(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         states, weight, bias, target, kept = ctx.saved_tensors
         scale = gradient[:, None].to(states.dtype)
         by_states = torch.empty_like(states)

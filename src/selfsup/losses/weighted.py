@@ -19,6 +19,6 @@ def weighted_mean(error: Float[Tensor, "B C H W"], weight: Shaped[Tensor, "B 1 H
 def counted_mean(values: Float[Tensor, "B K"], counts: Shaped[Tensor, "B K"]) -> Float[Tensor, ""]:
     """Mean over the values whose count is 1, wherever they stand; 0 if there are none.
 
-    Batches may hold different numbers of them: the task's `count` tells the loop how much each batch weighs.
+    Batches may hold different numbers of them: the task's `count_of` tells the loop how much each batch weighs.
     """
     return (values * counts).sum() / counts.sum().clamp(min=1)

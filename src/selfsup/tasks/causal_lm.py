@@ -42,7 +42,7 @@ class CausalLanguageModel(TextPretext):
         document = batch["document"]
         return views | {"document": document[:, :-1], "counted": document[:, 1:] == document[:, :-1]}
 
-    def count(self, views: Views) -> Tensor | None:
+    def count_of(self, views: Views) -> Tensor | None:
         return views["counted"].sum() if "counted" in views else None
 
     def forward(self, views: Views) -> Output:

@@ -63,7 +63,7 @@ class MaskedLanguageModel(TextPretext):
         views = {"seen": seen, "positions": chosen.positions, "target": ids.gather(1, chosen.positions), "counted": chosen.counted}
         return views | ({"document": batch["document"]} if self.within_documents else {})
 
-    def count(self, views: Views) -> Tensor | None:
+    def count_of(self, views: Views) -> Tensor | None:
         return views["counted"].sum()
 
     def forward(self, views: Views) -> Output:

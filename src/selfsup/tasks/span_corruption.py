@@ -76,6 +76,7 @@ def t5_decoder(backbone: TextBackbone, depth: int) -> Any:
         d_model=backbone.width, d_kv=HEAD, d_ff=4 * backbone.width, num_layers=depth, num_heads=max(1, backbone.width // HEAD),
         vocab_size=1, dropout_rate=0.0, is_decoder=True, is_encoder_decoder=False, use_cache=False,
     )  # fmt: skip
-    decoder = T5Stack._from_config(configuration, attn_implementation=NAMES[backbone.settings.attention], dtype=torch.float32)
+    kind: Any = T5Stack
+    decoder = kind._from_config(configuration, attn_implementation=NAMES[backbone.settings.attention], dtype=torch.float32)
     decoder.set_input_embeddings(nn.Identity())
     return decoder

@@ -56,7 +56,7 @@ class TSDAE(TextPretext):
             "counted": texts.number < texts.count, "taken": texts.counted,
         }  # fmt: skip
 
-    def count(self, views: Views) -> Tensor | None:
+    def count_of(self, views: Views) -> Tensor | None:
         return views["counted"].sum()
 
     def forward(self, views: Views) -> Output:

@@ -52,7 +52,7 @@ class Step:
 
     def _shares(self, micro: list[Views]) -> list[float]:
         """What each micro-batch's mean weighs in the whole batch's: alike, or by how many things it is a mean of."""
-        counts = [count for views in micro if (count := self.task.count(views)) is not None]
+        counts = [count for views in micro if (count := self.task.count_of(views)) is not None]
         if len(counts) < len(micro):
             return [1 / len(micro)] * len(micro)
         own = torch.stack([count.float() for count in counts])
