@@ -38,7 +38,7 @@ def check_module(task: Pretext, batch: Batch, found: Findings, *, fresh: Callabl
         views = _views(task, {name: tensor.cpu() for name, tensor in batch.items()}, found)
         whole = _rows_apart(task, views, found)
         output = _trained(task, views, found)
-        _loss(task, output, whole, found)
+        _loss(task, output, whole, views, found)
         check_gradients(task, output, found)
         check_after_step(task, detached(output), found)
         _show(task, batch, found)
@@ -56,13 +56,14 @@ def _written(task: Pretext, found: Findings) -> None:
 
 
 def _views(task: Pretext, batch: Batch, found: Findings) -> Views:
-    before, rows = copies(batch), len(batch["image"])
+    before, rows = copies(batch), count(batch)
     rng = generator(1)
     with found.at("views", rng):
         given = task.views(batch, rng)
     one = expect_rows(found, "views", given, rows)
     check_untouched(found, before, batch)
-    check_pictures(found, "views", one, task.backbone.channels)
+    if task.modality == "image":
+        check_pictures(found, "views", one, task.backbone.channels)
     learned = [name for name, view in one.items() if view.requires_grad]
     if learned:
         found.add("views", "parameters", f"used parameters for {learned[0]!r}; expected none: move what is learned to forward.")
@@ -100,7 +101,7 @@ def _trained(task: Pretext, views: Views, found: Findings) -> Output:
     return expect_rows(found, "forward", given, count(views))
 
 
-def _loss(task: Pretext, output: Output, whole: Output, found: Findings) -> None:
+def _loss(task: Pretext, output: Output, whole: Output, views: Views, found: Findings) -> None:
     """Named finite scalars, from the output alone, and the same from two halves unless rows are coupled."""
     with found.at("loss"):
         given = task.loss(dict(output))
@@ -120,17 +121,19 @@ def _loss(task: Pretext, output: Output, whole: Output, found: Findings) -> None
             words = f"uses the parameter {listed(used)}; expected arithmetic on the output alone: use it in forward."
             found.add("loss", "parameters", words)
     if not task.couples_rows:
-        _uncoupled(task, whole, found)
+        _uncoupled(task, whole, views, found)
 
 
-def _uncoupled(task: Pretext, whole: Output, found: Findings) -> None:
+def _uncoupled(task: Pretext, whole: Output, views: Views, found: Findings) -> None:
     """Micro-batches and ranks compute a loss that does not couple rows each for itself and take the mean."""
     half = count(whole) // 2
     with found.at("loss"), torch.no_grad():
         every = task.loss({name: rows[: 2 * half] for name, rows in whole.items()})
         parts = [task.loss({name: rows[start : start + half] for name, rows in whole.items()}) for start in (0, half)]
+        held = [task.count_of({name: rows[start : start + half] for name, rows in views.items()}) for start in (0, half)]
+    share = 0.5 if held[0] is None or held[1] is None else float(held[0] / (held[0] + held[1]))
     for name, term in every.items():
-        mean = (parts[0][name] + parts[1][name]) / 2
+        mean = share * parts[0][name] + (1 - share) * parts[1][name]
         if not torch.allclose(term, mean, atol=1e-5, rtol=1e-3):
             came = f"{float(term):.4g} for {2 * half} rows, {float(mean):.4g} on average for its halves"
             mend = "say couples_rows = True in the class if rows are compared, or return means over rows"
@@ -160,7 +163,7 @@ def _show(task: Pretext, batch: Batch, found: Findings) -> None:
     task.train()
     if not given and isinstance(given, dict):
         return
-    made = expect_rows(found, "show", given, len(batch["image"]))
+    made = expect_rows(found, "show", given, count(batch))
     odd = [name for name, picture in made.items() if picture.ndim != 4 or picture.shape[1] not in (1, 3)]
     if odd:
         shape = tuple(made[odd[0]].shape)
