@@ -64,7 +64,9 @@ def broken_tables() -> dict[str, bytes]:
     files = {}
     for number in range(10):
         rows = [json.dumps({"id": f"j{number}-{row}", "text": f"json text {row}"}) for row in range(20)]
-        rows[number] = ('{"text": "cut', "}{", "nonsense", "[" * 10_000, "\x01{", '{"a": 1,}', "{'text': 'a'}", "NaN", "[1, 2]", "3")[number]
+        rows[number] = ('{"text": "cut', "}{", "nonsense", "[" * 10_000, "\x01{", '{"a": 1,}', "{'text': 'a'}", "NaN", "[1, 2]", "3")[
+            number
+        ]
         files[f"rows{number}.jsonl"] = "\n".join(rows).encode()
         rows = [f'c{number}-{row},"csv text {row}"' for row in range(20)]
         rows[number + 5] = f'c{number}-{number + 5},"csv text'

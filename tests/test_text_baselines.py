@@ -200,8 +200,7 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
 
     monkeypatch.setattr(text_networks, "network_in", network_in)
     monkeypatch.setattr("selfsup.embedding.text_reading.network_in", network_in)
-    monkeypatch.setattr("selfsup.embedding.text_reading.encoder_in", lambda _: WordEncoder())
-    monkeypatch.setattr("selfsup.embedding.text_reading.documents_of", lambda data: data)
+    monkeypatch.setattr("selfsup.embedding.text_reading.Tokenizer.load", lambda _: WordEncoder())
     monkeypatch.setattr(text_networks, "fresh_network", fresh)
 
     def make(name: str = "first", *, seed: int = 0, holdout: float = 0.3, texts: list[Text] = TEXTS) -> Run:

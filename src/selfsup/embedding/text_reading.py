@@ -11,9 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from selfsup.data.documents import open_documents
+from selfsup.data.streams import TextDocuments
+from selfsup.data.tokenizer import Tokenizer
 from selfsup.embedding.encoded import Encoded
 from selfsup.embedding.reading import Inputs, Reading, checked_layer
-from selfsup.embedding.text_networks import documents_of, encoder_in, network_in, tokenizer_digest
+from selfsup.embedding.text_networks import network_in, tokenizer_digest
 from selfsup.embedding.texts import Texts
 from selfsup.embedding.windows import BOTH, pool_documents
 from selfsup.run import Run
@@ -47,7 +50,7 @@ class TextReading(Reading[Any]):
     @staticmethod
     def opened(data: Any, *, kind: str = "auto") -> Texts:
         """The documents, listed."""
-        return Texts(documents_of(data))
+        return Texts(data if isinstance(data, TextDocuments) else open_documents(data))
 
     @classmethod
     def of(cls, run: Run, opened: Texts) -> TextReading:
@@ -57,7 +60,7 @@ class TextReading(Reading[Any]):
     @classmethod
     def reading_as(cls, folder: str | Path, texts: Texts) -> TextReading:
         """Documents as ids of the tokeniser in a folder."""
-        return cls(texts, Encoded(texts, encoder_in(folder)), key=tokenizer_digest(folder))
+        return cls(texts, Encoded(texts, Tokenizer.load(folder)), key=tokenizer_digest(folder))
 
     @staticmethod
     def network(run: Run) -> Any:

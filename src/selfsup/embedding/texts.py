@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Int, UInt64
 
+from selfsup.data.streams import TextDocuments
 from selfsup.data.tables import Table
-
-
-@runtime_checkable
-class Document(Protocol):
-    """One text."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
-
-    @property
-    def language(self) -> str | None: ...
-
-    @property
-    def columns(self) -> Mapping[str, str | None]: ...
-
-
-@runtime_checkable
-class Documents(Protocol):
-    """Texts that are read from the first on, in the same order, by each `for` over them. See `selfsup.data.documents`."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def root(self) -> str: ...
-
-    @property
-    def skipped(self) -> Mapping[str, str]: ...
-
-    def __iter__(self) -> Iterator[Document]: ...
-
-    def fingerprint(self) -> str: ...
 
 
 class Texts:
@@ -54,7 +19,7 @@ class Texts:
     languages are known and no table has one of that name.
     """
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: TextDocuments) -> None:
         self.documents = documents
         self.name, self.root, self.fingerprint = documents.name, documents.root, documents.fingerprint()
         self.ids: list[str] = []
