@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from selfsup import finetuning
 from selfsup.backbones import TextBackbone, Vocabulary, build_text, save_text_backbone
@@ -18,13 +17,15 @@ from selfsup.data import make_split
 from selfsup.data.documents import open_documents
 from selfsup.data.tokenizer import Tokenizer
 from selfsup.embedding import TextReading, embed
+from selfsup.embedding.texts import Texts
 from selfsup.evaluation import evaluate
 from selfsup.evaluation.across_languages import across_languages
-from selfsup.evaluation.language_modelling import TokenText, bits_per_byte, hidden_tokens
+from selfsup.evaluation.held_out import model_texts
 from selfsup.run import Run
 from selfsup.tasks.causal_lm import CausalLanguageModel
 from selfsup.tasks.masked_lm import MaskedLanguageModel
-from text_stand_ins import topic_texts
+from selfsup.tasks.simcse import SimCSE
+from text_stand_ins import ListOfTexts, Text, topic_texts
 
 CONTEXT = 48
 TOKENIZER = Tokenizer.bytes()
@@ -71,7 +72,7 @@ def test_pools_are_those_of_the_backbone_itself(folder: Path, name: str) -> None
         count = -(-len(ids) // CONTEXT)
         edges = [number * len(ids) // count for number in range(count + 1)]
         with torch.no_grad():
-            sums = [net.embed(ids[None, start:end])[0] * (end - start) for start, end in zip(edges, edges[1:], strict=False)]
+            sums = [net.embed(ids[None, start:end])[0] * (end - start) for start, end in pairwise(edges)]
         np.testing.assert_allclose(found["layer2/mean"][row], (torch.stack(sums).sum(0) / len(ids)).numpy(), rtol=1e-3, atol=1e-4)
 
 
@@ -111,36 +112,39 @@ def test_across_languages_from_files(tmp_path: Path) -> None:
     assert {row.row for row in found.rows} == {"masked_lm", "untrained", "character n-grams"}
 
 
-def test_bits_per_byte_of_a_causal_model_are_its_own_loss() -> None:
+def held(texts: list[Text]) -> Texts:
+    return Texts(ListOfTexts(texts))
+
+
+def test_bits_per_byte_of_a_causal_model_are_its_own_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document that fits one row: the task's mean loss in nats, over its bytes."""
     task = CausalLanguageModel(backbone("gpt2-tiny"))
-    ids = TOKENIZER.encode("Bytes are as good as words.")
-    end = TOKENIZER.end
-
-    def model(tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B S"]:
-        return -task(task.views({"tokens": tokens}, torch.Generator()))["nats"]
-
-    found = bits_per_byte(model, [TokenText(ids)], bytes_of=TOKENIZER.bytes_of, context=CONTEXT, start=end)
-    views = task.views({"tokens": torch.tensor([[end, *ids.tolist()]])}, torch.Generator())
+    texts = held([Text("one", "Bytes are as good as words."), Text("two", "Or not?")])
+    found = model_texts(task, texts, TOKENIZER, rows=np.array([0]))
+    views = task.views({"tokens": torch.tensor([[TOKENIZER.end, *TOKENIZER.encode("Bytes are as good as words.")]])}, torch.Generator())
     assert found.total.bits_per_byte.value == pytest.approx(float(task.loss(task(views))["words"]) / math.log(2), rel=1e-5)
-    assert found.total.bytes == len(ids) == 27
+    assert found.total.bytes == 27
     assert 6 < found.total.bits_per_byte.value < 10  # nothing learned: log2 of some 260 ids is 8
+    many = held(topic_texts(6))
+    whole = model_texts(task, many, TOKENIZER).total.bits_per_byte.value
+    monkeypatch.setattr("selfsup.evaluation.held_out.NUMBERS", 1)
+    assert model_texts(task, many, TOKENIZER).total.bits_per_byte.value == pytest.approx(whole, rel=1e-5)
 
 
-def test_hidden_tokens_are_guessed_by_a_masked_model() -> None:
-    """Its logits at the hidden places, whatever rate it was trained with."""
-    task = MaskedLanguageModel(backbone("bert-tiny"), rate=0.4)
-    assert TOKENIZER.mask is not None
-
-    def model(
-        seen: Int[Tensor, "B T"], positions: Int[Tensor, "B K"], targets: Int[Tensor, "B K"]
-    ) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
-        logs = task.logits(seen, positions).log_softmax(dim=2)
-        return logs.gather(2, targets[:, :, None]).squeeze(2), logs.argmax(2)
-
-    texts = [TokenText(TOKENIZER.encode(text.text), "en") for text in topic_texts(6)]
-    found = hidden_tokens(model, texts, mask=TOKENIZER.mask, bytes_of=TOKENIZER.bytes_of, context=CONTEXT)
+def test_hidden_tokens_are_guessed_by_a_masked_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its logits at the hidden places, 15 % of them, whatever rate it was trained with."""
+    task, texts = MaskedLanguageModel(backbone("bert-tiny"), rate=0.4), held(topic_texts(6))
+    found = model_texts(task, texts, TOKENIZER)
     assert found.total.accuracy is not None
     assert found.total.accuracy.value < 0.2
-    assert found.total.tokens == pytest.approx(0.15 * sum(len(text.tokens) for text in texts), rel=0.1)
+    assert found.total.tokens == pytest.approx(0.15 * int(texts.lengths.sum()), rel=0.1)
     assert 6 < found.total.bits_per_byte.value < 10
+    monkeypatch.setattr("selfsup.evaluation.held_out.NUMBERS", 1)
+    again = model_texts(task, texts, TOKENIZER)
+    assert again.total.bits_per_byte.value == pytest.approx(found.total.bits_per_byte.value, rel=1e-5)
+    assert again.total.accuracy == found.total.accuracy
+
+
+def test_a_task_without_words_is_refused() -> None:
+    with pytest.raises(ValueError, match="SimCSE predicts no words"):
+        model_texts(SimCSE(backbone("bert-tiny")), held(topic_texts(2)), TOKENIZER)
