@@ -78,6 +78,13 @@ class Pretext(nn.Module):
         """
         return {}
 
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        """New pictures made from nothing but what was learned, `(count, C, size, size)` in [0, 1], drawn with `rng` alone.
+
+        Few tasks can: those that learn what pictures there are.
+        """
+        raise NotImplementedError
+
 
 def options_of(task: type[Pretext]) -> dict[str, inspect.Parameter]:
     """The task's options, read from its constructor: the one place that names them, their types and their defaults."""
