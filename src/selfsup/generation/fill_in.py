@@ -108,8 +108,9 @@ def chances_at(task: HiddenWords, tokenizer: TextTokenizer, seen: Tensor, places
     assert isinstance(task, torch.nn.Module)
     device = next(task.parameters()).device
     logits = task.logits(seen.to(device), torch.tensor([places], device=device))[0].float()
-    if not bool(logits.isfinite().any(dim=1).all()):
-        raise ValueError(f"of the {logits.shape[1]:,} scores of a word, none is a finite number: the weights of this run are broken.")
+    best = logits.max(dim=1).values
+    if not bool(best.isfinite().all()):
+        raise ValueError(f"the best score of a hidden word is {best.min():.3g}: the weights of this run are broken.")
     return logits.masked_fill(no_text(tokenizer, logits.shape[1]).to(device), float("-inf")).softmax(dim=1)
 
 

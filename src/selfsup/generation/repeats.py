@@ -81,15 +81,17 @@ class _Search:
 
     def look_around(self, corpus: NDArray[Any], places: Int64[np.ndarray, " c"]) -> None:
         """Compare all windows of the corpus that hold one of these blocks, given by where they begin."""
+        if self.is_done:
+            return
         starts = np.unique(places[:, None] - np.arange(self.length - self.block + 1))
         starts = starts[(starts >= 0) & (starts <= len(corpus) - self.length)]
         rows = corpus[starts[:, None] + np.arange(self.length)]
         hashes = self.hashes(rows)
         for window in np.flatnonzero((self.places < 0) & np.isin(self.windows, hashes)):
-            same = np.flatnonzero(hashes == self.windows[window])
-            equal = (rows[same] == self.ids[window : window + self.length]).all(axis=1)
-            if equal.any():
-                self.places[window] = starts[same[equal.argmax()]]
+            wanted = self.ids[window : window + self.length]
+            same = next((place for place in np.flatnonzero(hashes == self.windows[window]) if (rows[place] == wanted).all()), None)
+            if same is not None:
+                self.places[window] = starts[same]
         self._remember_what_is_left()
 
     def repeats(self) -> list[Repeat]:

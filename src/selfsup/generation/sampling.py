@@ -34,7 +34,7 @@ class Sampling:
 def choose(
     logits: Float[Tensor, "B V"], sampling: Sampling, rng: torch.Generator, *, forbidden: Bool[Tensor, " V"] | None = None
 ) -> Int[Tensor, " B"]:
-    """One token a row, drawn with `rng` alone, never a forbidden one. Raises ValueError where there is no number to go by."""
+    """One token a row, drawn with `rng` alone, never a forbidden one. Raises ValueError where scores are no numbers."""
     allowed = logits if forbidden is None else logits.masked_fill(forbidden, float("-inf"))
     best, likeliest = allowed.max(dim=1)
     if not bool(best.isfinite().all()):
