@@ -85,12 +85,13 @@ def _some(source: Source, count: int, run: Run) -> tuple[list[str], dict[str, Te
     found = list[tuple[str, Tensor, float]]()
     tried = set[int]()
     while len(found) < count and len(tried) < len(source):
-        rows = _spread(sorted(set(range(len(source))) - tried), count - len(found))
+        left = sorted(set(range(len(source))) - tried)
+        rows = _spread(left, max(count - len(found), len(tried)))  # twice as many, if the first were no good
         tried |= set(rows)
         for row, outcome in ingest(source, rows, side=run.store_side, channels=run.channels, progress=False, announce=str):
             if isinstance(outcome, Undecodable):
                 skipped[source.ids[row]] = str(outcome)
-            else:
+            elif len(found) < count:
                 height, width = outcome.shape
                 found.append((source.ids[row], torch.from_numpy(outcome.pixels.transpose(2, 0, 1).copy()), width / height))
     if not found:
