@@ -53,7 +53,7 @@ def gpt2(context: int = 64, *, seed: int = 0, size: int = SIZE) -> Any:
         vocab_size=size, n_positions=context, n_embd=32, n_layer=2, n_head=2, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
         bos_token_id=None, eos_token_id=END, pad_token_id=PAD, initializer_range=0.4,
     )  # fmt: skip
-    return GPT2LMHeadModel(config).eval()
+    return GPT2LMHeadModel(config).train(False)
 
 
 def llama(context: int = 64, *, seed: int = 0, size: int = SIZE) -> Any:
@@ -66,7 +66,7 @@ def llama(context: int = 64, *, seed: int = 0, size: int = SIZE) -> Any:
         num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True, bos_token_id=None, eos_token_id=END, pad_token_id=PAD,
         initializer_range=0.4,
     )  # fmt: skip
-    return LlamaForCausalLM(config).eval()
+    return LlamaForCausalLM(config).train(False)
 
 
 def language_model(decoder: Any, context: int = 64) -> LanguageModel:

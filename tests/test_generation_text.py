@@ -40,7 +40,7 @@ def written(decoder: Any, start: list[int], *, tokens: int, cached: bool = True,
 
 
 @pytest.mark.parametrize("make", [gpt2, llama])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [3, 4, 5])
 def test_the_likeliest_text_is_that_of_transformers_token_for_token(make: Callable[..., Any], seed: int) -> None:
     decoder, start = make(seed=seed), list(PROMPT.encode())
     with torch.no_grad():
@@ -110,7 +110,7 @@ class Fixed(nn.Module):
 
     def __init__(self, says: list[int]) -> None:
         super().__init__()
-        self.table = nn.Embedding.from_pretrained(torch.eye(SIZE))
+        self.table = nn.Embedding(SIZE, SIZE, _weight=torch.eye(SIZE))
         self.says, self.rows = says, list[list[int]]()
 
     def forward(self, input_ids: Tensor) -> Any:
@@ -270,7 +270,7 @@ def test_the_surest_place_is_filled_first_and_the_others_fit_it() -> None:
             return {C: 0.8, A: 0.2}
         return {B: 0.9, A: 0.1}
 
-    filled = fill_in(Guess(rule), Bytes(), "x[MASK][MASK]y", context=8)
+    filled = fill_in(Guess(rule), Bytes(), "x[MASK][MASK]y", context=8, candidates=2)
     assert filled.text == "xCBy"
     assert [blank.order for blank in filled.blanks] == [2, 1]
     assert [item.word for item in filled.blanks[0].candidates] == ["C", "A"]
@@ -295,7 +295,7 @@ def test_probabilities_are_those_of_berts_own_head() -> None:
     config = BertConfig(
         vocab_size=SIZE, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, initializer_range=0.4
     )
-    bert = BertForMaskedLM(config).eval()
+    bert = BertForMaskedLM(config).train(False)
 
     class Task(nn.Module):
         def __init__(self) -> None:
@@ -385,7 +385,7 @@ def test_repeats_are_those_that_comparing_everything_finds(
     some = 0
     for trial in range(60):
         length = int(random.integers(1, 14))
-        corpus = random.integers(0, words, int(random.integers(0, 300))).astype(dtype)
+        corpus: np.ndarray[Any, Any] = random.integers(0, words, int(random.integers(0, 300))).astype(dtype)
         text = random.integers(0, words, int(random.integers(0, 80)))
         for _ in range(int(random.integers(0, 3))):
             size = min(len(corpus), len(text), int(random.integers(0, 30)))
@@ -421,7 +421,7 @@ def test_a_corpus_of_one_word_is_searched_as_fast_as_any() -> None:
 
 
 def test_a_continuation_is_streamed_once_and_warns_of_what_it_repeats() -> None:
-    corpus = np.frombuffer(b"- " * 40 + bytes(range(65, 125)) + b" -" * 40, dtype=np.uint8)
+    corpus = np.frombuffer(b"--" * 40 + bytes(range(65, 125)) + b"--" * 40, dtype=np.uint8)
     pieces, ids = continued(says([*b"so ", *range(65, 125), *b"!"]), Bytes(), PROMPT, tokens=100, sampling=Sampling(0.0), seed=0)
     made = Continuation(PROMPT, pieces, ids, LearnedFrom(corpus, lambda place: f"the document at {place}"))
     stream = iter(made)

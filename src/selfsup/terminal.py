@@ -121,8 +121,8 @@ def print_made(made: Continuation | FilledIn | Sampled) -> None:
         print(made.text)
         table = _table("place", "filled", *(f"{rank}." for rank in range(1, 1 + max(len(blank.candidates) for blank in made.blanks))))
         for number, blank in enumerate(made.blanks, 1):
-            words = (f"{candidate.word} {100 * candidate.probability:.1f} %" for candidate in blank.candidates)
-            table.add_row(str(number), _ordinal(blank.order), *words)
+            guesses = (f"{candidate.word} {100 * candidate.probability:.1f} %" for candidate in blank.candidates)
+            table.add_row(str(number), _ordinal(blank.order), *guesses)
         _show(table)
     else:
         print(f"{len(made.pictures)} new pictures: {made.file}")
