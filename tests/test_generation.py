@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from selfsup import cli
 from selfsup.backbones import save_backbone
 from selfsup.data import open_source, open_store
 from selfsup.generation import Reconstruction, Sampled
+from selfsup.generation.runs import _check_text
 from selfsup.generation.sheet import as_bytes, write_sheet
 from selfsup.pretext import Pretext
 from selfsup.pretraining import pretrain
@@ -238,7 +240,7 @@ def test_tasks_that_cannot_say_which_can(tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_belong(tmp_path: Path) -> None:
-    run, _ = kept(tmp_path)
+    run, task = kept(tmp_path)
     for options, words in (
         ({"prompt": "x"}, "--prompt is for text"),
         ({"count": 0}, "count is 0"),
@@ -250,6 +252,8 @@ def test_options_that_do_not_belong(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="count is -1"):
         selfsup.reconstruct(run, DIGITS, count=-1)
     text = tmp_path / "text"
+    with pytest.raises(ValueError, match="vae makes no text; tasks that do: "):
+        _check_text(replace(run, kind="text"), type(task), {})
     Run(
         folder=text, data="d", kind="text", task="vae", options={}, backbone="b", size=1, channels=1, store_side=1, batch_size=4, steps=1,
         learning_rate=1e-3, weight_decay=0.0,

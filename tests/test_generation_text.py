@@ -468,15 +468,16 @@ def text_run(tmp_path: Path) -> Callable[[str, str], Any]:
     return make
 
 
-def test_a_run_goes_on_with_text(text_run: Callable[[str, str], Any]) -> None:
+@pytest.mark.parametrize("backbone", ["gpt2-tiny", "llama-tiny"])
+def test_a_run_goes_on_with_text(backbone: str, text_run: Callable[[str, str], Any]) -> None:
     import selfsup
 
-    run, module, tokenizer = text_run("causal_lm", "gpt2-tiny")
-    made = selfsup.generate(run.folder, prompt=PROMPT, tokens=30, temperature=0.0)
+    run, module, tokenizer = text_run("causal_lm", backbone)
+    made = selfsup.generate(run.folder, prompt=PROMPT, tokens=50, temperature=0.0)
     assert isinstance(made, Continuation)
     expected = tokenizer.encode(PROMPT).tolist()
     with torch.no_grad():
-        for _ in range(30):
+        for _ in range(50):
             scores = module.logits(torch.tensor([expected]))[0, -1]
             scores[torch.as_tensor(tokenizer.bytes_of) == 0] = float("-inf")
             expected.append(int(scores.argmax()))

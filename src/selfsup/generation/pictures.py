@@ -68,10 +68,10 @@ def reconstruct_pictures(
         raise ValueError(f"count is {count}; expected at least 1 picture.")
     source = open_source(run.data if data is None else data, kind=kind)
     ids, batch, skipped = _some(source, count, run)
-    rng = _generator(task, seed)
+    rng, files = _generator(task, seed), written_by_user(task)
     task.own_views = _whole(task.backbone.size)
     place = next(task.parameters()).device
-    with in_words(written_by_user(task), "It is expected to return pictures by name."):
+    with in_words(files, "It is expected to return pictures by name."):
         shown = task.show({name: part.to(place) for name, part in batch.items()}, rng)
     rows = {name: as_bytes(pictures) for name, pictures in shown.items()}
     file = out or run.samples / "reconstructed.png"
