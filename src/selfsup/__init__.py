@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from selfsup.embedding import embed as embed
     from selfsup.evaluation import Results as Results
     from selfsup.evaluation import evaluate as evaluate
+    from selfsup.generation import generate as generate
+    from selfsup.generation import reconstruct as reconstruct
     from selfsup.pretext import Pretext as Pretext
     from selfsup.pretraining import pretrain as pretrain
     from selfsup.reporting.report import report as report
@@ -29,7 +31,9 @@ _HOMES = {
     "TASKS": "selfsup.tasks",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",
+    "generate": "selfsup.generation",
     "pretrain": "selfsup.pretraining",
+    "reconstruct": "selfsup.generation",
     "report": "selfsup.reporting",
 }
 

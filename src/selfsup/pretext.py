@@ -89,6 +89,13 @@ class Pretext(nn.Module):
         """
         return {}
 
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        """New pictures made from nothing but what was learned, `(count, C, size, size)` in [0, 1], drawn with `rng` alone.
+
+        Few tasks can: those that learn what pictures there are.
+        """
+        raise NotImplementedError
+
 
 class TextPretext(Pretext):
     """A pretext task for text. `batch["tokens"]` are ids `(B, T)`, `batch["document"]` the running number of each token's document."""

@@ -29,6 +29,7 @@ PLACES = {
     "state": "saved and loaded, it gives the same numbers",
     "training": "the loss falls on views that stay the same",
     "show": "pictures in [0, 1], or none",
+    "sample": "new pictures in [0, 1] drawn from rng alone, or none",
 }
 """What is looked at, in this order, and what is expected of it."""
 

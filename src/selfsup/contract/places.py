@@ -42,6 +42,7 @@ def check_module(task: Pretext, batch: Batch, found: Findings, *, fresh: Callabl
         check_gradients(task, output, found)
         check_after_step(task, detached(output), found)
         _show(task, batch, found)
+        _sample(task, found)
         if fresh is not None:
             check_state(task, fresh, views, found)
             check_training(fresh, views, found)
@@ -170,3 +171,19 @@ def _show(task: Pretext, batch: Batch, found: Findings) -> None:
         found.stop("show", "shape", f"returned {odd[0]!r} with shape {shape}; expected pictures (B, C, h, w) of one or three channels.")
     for name, picture in made.items():
         check_pictures(found, "show", {name: picture}, picture.shape[1])
+
+
+def _sample(task: Pretext, found: Findings) -> None:
+    """New pictures, if the task makes any: as many as asked for."""
+    found.reached.add("sample")
+    if type(task).sample is Pretext.sample:
+        return
+    task.eval()
+    rng, net = generator(1), task.backbone
+    with found.at("sample", rng), torch.no_grad():
+        given = task.sample(3, rng)
+    task.train()
+    expected, came = (3, net.channels, net.size, net.size), tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+    if came != expected:
+        found.stop("sample", "shape", f"returned {came} for a count of 3; expected pictures {expected}.")
+    check_pictures(found, "sample", {"the pictures": given}, net.channels)

@@ -16,6 +16,7 @@ from selfsup.run import Run
 from selfsup.train import train
 from selfsup.train.distributed import world
 from selfsup.train.memory import keep_memory
+from selfsup.trained import save_heads
 
 __all__ = ["DEFAULT_BATCH", "DEFAULT_BUDGET", "pretrain"]
 
@@ -78,6 +79,7 @@ def pretrain(
             train(module, batches, run, world=ranks, watched=material.watched())
         if ranks.leads:
             save_backbone(module.backbone, run.folder)  # first: what is shown is not worth losing it
+            save_heads(module, run.folder)
             with in_words(files, f"The backbone is trained and in {run.folder}; only pictures of it are missing."):
                 material.save_made(run, module)
         ranks.wait()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from selfsup.backbones import Backbone
 from selfsup.contract import check_before_training, made
 from selfsup.pretext import Pretext
