@@ -18,8 +18,9 @@ if sys.argv[1] == "kept":
     assert keep_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for turn in range(3):
-    before = faults()
+for turn in range(10):
+    if turn == 2:
+        before = faults()
     tensors = [torch.ones(16_000_000) for _ in range(4)]  # 64 MB each, more than glibc ever keeps on its own
     del tensors
 print(faults() - before)
@@ -27,13 +28,14 @@ print(faults() - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
-def test_the_third_step_faults_no_page_in_again() -> None:
+def test_later_steps_fault_no_pages_in_again() -> None:
     kept, plain = (
         int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
         for how in ("kept", "plain")
     )
     assert plain > 10_000, "without it the library gives the pages back; if it no longer does, keep_memory can go"
-    assert kept < plain / 100
+    # Where small blocks come to lie differs from process to process: now and then one split costs one more tensor, once, in eight turns.
+    assert kept < plain / 10
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="not told there")
