@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from selfsup.backbones import build
-from selfsup.contract.trials import made_up_batch
+from selfsup.contract.picture_trials import made_up_batch
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
 from selfsup.tasks import find_task

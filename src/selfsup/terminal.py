@@ -48,10 +48,8 @@ def print_options(name: str) -> None:
 
 def print_check(checked: Checked) -> None:
     """One row a place: that it is as expected, what is broken on which line, or that it was not reached; then what was tried."""
-    from selfsup.contract import PLACES
-
     table = _table("", "", "", header=False)
-    for place, expected in PLACES.items():
+    for place, expected in checked.places.items():
         broken = [finding for finding in checked.findings if finding.place == place]
         for number, finding in enumerate(broken):
             seen = f" (with {', '.join(finding.trials)})" if finding.trials else ""
