@@ -11,7 +11,9 @@ from selfsup.backbones import build
 from selfsup.contract.picture_trials import made_up_batch
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
-from selfsup.tasks import find_task
+from selfsup.tasks import TASKS, find_task
+
+PICTURE_TASKS = sorted(name for name in TASKS if find_task(name).modality == "image")
 
 
 def make(name: str, size: int = 16, channels: int = 3, backbone: str | None = None, **options: Any) -> Any:

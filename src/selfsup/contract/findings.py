@@ -36,8 +36,9 @@ PLACES = {
 TEXT_PLACES = {
     **{place: words for place, words in PLACES.items() if place not in ("show", "sample")},
     "views": "drawn from rng alone, rows first, the batch left as it is",
+    "logits": "a score for every word of the vocabulary, or none",
 }
-"""The same for tasks on text, which have no pictures to show."""
+"""The same for tasks on text, which have no pictures to show, but may say what word stands where."""
 
 EXAMPLES = {
     "image": {"views": "{'image': image}", "forward": "{'embedding': embedding}", "loss": "{'reconstruction': F.mse_loss(…)}"},

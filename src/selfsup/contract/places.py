@@ -20,7 +20,7 @@ from selfsup.contract.learning import (
     trained_parameters,
 )
 from selfsup.contract.own_views import check_pictures, check_same, check_untouched, generator
-from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.pretext import Batch, Output, Pretext, TextPretext, Views
 from selfsup.train.step import detached, total
 
 
@@ -42,7 +42,9 @@ def check_module(task: Pretext, batch: Batch, found: Findings, *, fresh: Callabl
         _loss(task, output, whole, views, found)
         check_gradients(task, output, found)
         check_after_step(task, detached(output), found)
-        if task.modality == "image":
+        if isinstance(task, TextPretext):
+            _words(task, batch, found)
+        else:
             _show(task, batch, found)
             _sample(task, found)
         if fresh is not None:
@@ -202,3 +204,27 @@ def _sample(task: Pretext, found: Findings) -> None:
     if came != expected:
         found.stop("sample", "shape", f"returned {came} for a count of 3; expected pictures {expected}.")
     check_pictures(found, "sample", {"the pictures": given}, net.channels)
+
+
+def _words(task: TextPretext, batch: Batch, found: Findings) -> None:
+    """Scores of words, if the task has any, as the report, `generate` and bits per byte ask for them.
+
+    A decoder's say what comes after each token, `logits(ids)`, others what stands at some places, `logits(ids, positions)`.
+    """
+    found.reached.add("logits")
+    method, net = getattr(task, "logits", None), task.backbone
+    if method is None:
+        return
+    ids = batch["tokens"].cpu()
+    places = torch.arange(0, ids.shape[1], 3).expand(len(ids), -1)
+    task.eval()
+    with found.at("logits"), torch.no_grad():
+        given = method(ids) if net.causal else method(ids, places)
+    task.train()
+    asked = ids if net.causal else places
+    came = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+    if not isinstance(given, Tensor) or given.shape[:-1] != asked.shape or given.shape[-1] < net.vocabulary.size:
+        what, shape = ("ids", "(B, T, V)") if net.causal else ("places", "(B, K, V)")
+        expected = (*asked.shape, net.vocabulary.size)
+        words = f"returned {came} for {what} {tuple(asked.shape)}; expected {expected}: a score for each word, {shape}."
+        found.stop("logits", "shape", words)

@@ -84,10 +84,7 @@ def check_before_training(task: Pretext, *, name: str | None = None, views: str 
     A quick form of `check`: one made-up batch of `rows` pictures with `side` px, or of rows of tokens as long as the run's, a few
     seconds with a large backbone.
     """
-    if isinstance(task, TextPretext):
-        batch = rows_before_training(task.backbone)
-    else:
-        batch = made_up_batch(rows, task.backbone.channels, side)
+    batch = rows_before_training(task.backbone) if isinstance(task, TextPretext) else made_up_batch(rows, task.backbone.channels, side)
     if task.own_views is not None and views is not None:
         found = Findings(files_of(task.own_views))
         with suppress(Stopped):
