@@ -330,9 +330,10 @@ def test_made_up_rows_are_as_the_store_gives_them() -> None:
 
 
 def test_before_training_a_task_is_tried_on_the_runs_own_backbone_and_vocabulary() -> None:
+    tasks = [Sound(backbone(context=32)), Sound(backbone("gpt2-tiny", context=2048))]
     state = torch.get_rng_state()
-    check_before_training(Sound(backbone(context=32)), name="mine.py:Sound")
-    check_before_training(Sound(backbone("gpt2-tiny", context=2048)), name="mine.py:Sound", side=0)
+    for task in tasks:
+        check_before_training(task, name="mine.py:Sound", side=0)
     assert torch.equal(state, torch.get_rng_state())
     with pytest.raises(ValueError, match=r"mine.py:Dreams is broken:\n  views, test_text_contract.py:\d+: torch.rand drew without") as said:
         check_before_training(DrawsWithoutGenerator(backbone()), name="mine.py:Dreams")
