@@ -100,17 +100,16 @@ def real_rows(data: Any, backbone: str) -> tuple[TextTrial, dict[str, Tensor]]:
     """A trial with the first texts of `data`, as `pretrain` takes it, of each no more than a row and a half. Raises ValueError."""
     documents = open_documents(data)
     tokenizer, longest, wanted = Tokenizer.bytes(), 3 * REAL_CONTEXT // 2, REAL_ROWS * REAL_CONTEXT
-    tokens, number = list[int](), list[int]()
-    for count, document in enumerate(documents):
-        ids = [*tokenizer.encode(document.text[:longest])[:longest].tolist(), tokenizer.end]
-        tokens, number = tokens + ids, number + [count] * len(ids)
+    tokens, numbers = list[int](), list[int]()
+    for number, text in enumerate(documents):
+        ids = [*tokenizer.encode(text.text[:longest])[:longest].tolist(), tokenizer.end]
+        tokens, numbers = tokens + ids, numbers + [number] * len(ids)
         if len(tokens) >= wanted:
             break
     rows = min(REAL_ROWS, len(tokens) // REAL_CONTEXT)
     if rows < 2:
-        raise ValueError(
-            f"{documents.name} holds {len(tokens)} bytes to try; expected at least {2 * REAL_CONTEXT}. Add some, or leave it out."
-        )
-    ids, document = (torch.tensor(numbers[: rows * REAL_CONTEXT]).view(rows, REAL_CONTEXT) for numbers in (tokens, number))
-    batch = {"tokens": ids, "document": document, "index": torch.arange(rows)}
+        least = 2 * REAL_CONTEXT
+        raise ValueError(f"{documents.name} holds {len(tokens)} bytes to try; expected at least {least}. Add some, or leave it out.")
+    ids_of_rows, document = (torch.tensor(column[: rows * REAL_CONTEXT]).view(rows, REAL_CONTEXT) for column in (tokens, numbers))
+    batch = {"tokens": ids_of_rows, "document": document, "index": torch.arange(rows)}
     return TextTrial(backbone, REAL_CONTEXT, rows, Path(documents.name).name), batch

@@ -119,6 +119,7 @@ def _batches(
 ) -> Iterator[tuple[Trial | TextTrial, dict[str, Tensor]]]:
     """Each trial with its made-up batch; at last one of real rows, if there is data, on the first backbone that is `fitting` by then."""
     trials: tuple[Trial | TextTrial, ...]
+    real: Callable[[Any, str], tuple[Trial | TextTrial, dict[str, Tensor]]]
     if issubclass(kind, TextPretext):
         trials, real = text_trials(backbone, reads_forwards=kind.reads_forwards), real_rows
     else:
@@ -136,7 +137,7 @@ def _places(kind: type[Pretext]) -> Mapping[str, str]:
 def _builder(kind: type[Pretext], options: dict[str, Any], trial: Trial | TextTrial) -> Callable[[], Pretext]:
     def build_task() -> Pretext:
         torch.manual_seed(0)
-        return kind(trial.network(), **options)  # type: ignore[arg-type] # a task on text gets a text backbone
+        return kind(trial.network(), **options)
 
     return build_task
 
