@@ -113,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", choices=list(CASES))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tasks", nargs="*", default=list(TASKS))
+    parser.add_argument("--tasks", nargs="*", default=[name for name in TASKS if find_task(name).modality == "image"])
     parser.add_argument("--budget", help="of each run; by default the case's own")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--labels-per-class", nargs="*", default=["1", "5", "10", "all"])

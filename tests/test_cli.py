@@ -211,18 +211,23 @@ def test_counts_refuse(text: str) -> None:
 
 
 def test_tasks_lists_every_task_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
-    from selfsup.tasks import TASKS
+    from selfsup.tasks import TASKS, find_task
 
     lines = success(capsys, "tasks").splitlines()
+    pictures, text = (next(number for number, line in enumerate(lines) if line.split() == [title]) for title in ("Pictures", "Text"))
     for name in TASKS:
-        [row] = [line for line in lines if line.split()[:1] == [name]]
-        assert re.search(r"(19|20)\d\d", row), f"{name} gives no year of its source"
+        [number] = [number for number, line in enumerate(lines) if line.split()[:1] == [name]]
+        assert re.search(r"(19|20)\d\d", lines[number]), f"{name} gives no year of its source"
+        assert (pictures < number < text) == (find_task(name).modality == "image")
 
 
 def test_options_of_a_task_come_from_its_constructor(capsys: pytest.CaptureFixture[str]) -> None:
     out = success(capsys, "tasks", "simclr")
     assert re.search(r"temperature +float +0\.2", out)
     assert "backbone" not in [line.split()[0] for line in out.splitlines() if line]
+    out = success(capsys, "tasks", "masked_lm")
+    assert re.search(r"rate +float +0\.15", out)
+    assert "Devlin" in out
 
 
 def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,8 +243,12 @@ def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_backbones_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "compact_convnet" in success(capsys, "backbones")
+    out = success(capsys, "backbones")
+    assert "compact_convnet" in out
+    assert "gpt2-SIZE" in out
+    assert re.search(r"mini +4 +256 +3\.1 M +2\.0 M", out)
     out = success(capsys, "doctor")
+    assert re.search(r"for text +transformers \d", out)
     assert "GFLOP/s" in out
     assert "pip install 'selfsup[" in out or "installed" in out
 

@@ -20,8 +20,9 @@ from selfsup.backbones import Backbone, build
 from selfsup.contract import PLACES, Finding, check
 from selfsup.contract.findings import Findings, Stopped, written_in
 from selfsup.contract.own_views import check_views
+from selfsup.contract.picture_trials import made_up_batch
 from selfsup.contract.places import check_module
-from selfsup.contract.trials import check_class, made_up_batch
+from selfsup.contract.trials import check_class
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.pretraining import pretrain
 from selfsup.views import Augment

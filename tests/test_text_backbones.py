@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from selfsup.backbones import TextBackbone, Vocabulary, build_text, load_text_backbone, save_text_backbone, text_backbones, use_attention
-from selfsup.backbones.text_names import SIZES
+from selfsup.backbones.text_names import SIZES, body_parameters
 from selfsup.contract.randomness import DrawWatch
 from small_text import backbone, fresh, rows, vocabulary
 
@@ -51,6 +51,18 @@ def test_miniatures_have_the_weights_of_the_paper() -> None:
     net = backbone("bert-tiny", size=30522, context=512)
     count = sum(parameter.numel() for parameter in net.parameters()) + 128 * 128 + 128
     assert count == pytest.approx(4.4e6, rel=0.01)
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert", "gpt2", "llama"])
+@pytest.mark.parametrize("size", ["tiny", "mini"])
+def test_sizes_are_told_as_they_are(family: str, size: str) -> None:
+    """All weights but those of the tables of words, positions and kinds."""
+    layers = [
+        p.numel()
+        for name, p in backbone(f"{family}-{size}").model.named_parameters()
+        if "embed" not in name and "wte" not in name and "wpe" not in name
+    ]
+    assert sum(layers) == pytest.approx(body_parameters(size), rel=0.08)
 
 
 def test_gated_layers_are_about_as_large_as_others() -> None:

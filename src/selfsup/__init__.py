@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from selfsup.generation import generate as generate
     from selfsup.generation import reconstruct as reconstruct
     from selfsup.pretext import Pretext as Pretext
+    from selfsup.pretext import TextPretext as TextPretext
     from selfsup.pretraining import pretrain as pretrain
     from selfsup.reporting.report import report as report
     from selfsup.run import Run as Run
@@ -29,6 +30,7 @@ _HOMES = {
     "Results": "selfsup.evaluation",
     "Run": "selfsup.run",
     "TASKS": "selfsup.tasks",
+    "TextPretext": "selfsup.pretext",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",
     "generate": "selfsup.generation",

@@ -27,6 +27,7 @@ class Pretext(nn.Module):
         couples_rows: the loss compares rows with one another, so it must see the whole batch at once.
         prefers_patches: the task hides patches, which a ViT can skip, so that `--backbone auto` takes one.
         needs_color: the task learns from colours, so the backbone and the pictures have to have three channels that differ.
+        draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
         learning_rate: AdamW's peak rate at a batch of 128, where none is asked for.
         kind: the row it has in `selfsup tasks`.
         modality: what its batches hold, pictures or text.
@@ -36,6 +37,7 @@ class Pretext(nn.Module):
     couples_rows: ClassVar[bool] = False
     prefers_patches: ClassVar[bool] = False
     needs_color: ClassVar[bool] = False
+    draws_in_forward: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 2e-3
     kind: ClassVar[str] = "own"
     modality: ClassVar[Literal["image", "text"]] = "image"

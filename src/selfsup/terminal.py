@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 
 def print_tasks() -> None:
-    """One row a task: name, kind, what it does, where it was published."""
+    """One row a task: name, kind, what it does, where it was published. Those for pictures, then those for text."""
     table = _table("task", "kind", "what the network has to do", "source")
-    for name in TASKS:
-        task = find_task(name)
-        purpose, source = purpose_and_source(task)
-        table.add_row(name, task.kind, purpose, source)
+    for modality, title in (("image", "Pictures"), ("text", "Text")):
+        table.add_row(Text(title, style="bold"))
+        for name in TASKS:
+            task = find_task(name)
+            if task.modality == modality:
+                table.add_row(name, task.kind, *purpose_and_source(task))
     _show(table)
     print("Options of one: selfsup tasks NAME. Your own: selfsup pretrain DATA --task mytask.py:MyTask")
 
@@ -48,10 +50,8 @@ def print_options(name: str) -> None:
 
 def print_check(checked: Checked) -> None:
     """One row a place: that it is as expected, what is broken on which line, or that it was not reached; then what was tried."""
-    from selfsup.contract import PLACES
-
     table = _table("", "", "", header=False)
-    for place, expected in PLACES.items():
+    for place, expected in checked.places.items():
         broken = [finding for finding in checked.findings if finding.place == place]
         for number, finding in enumerate(broken):
             seen = f" (with {', '.join(finding.trials)})" if finding.trials else ""
@@ -73,14 +73,24 @@ def print_check(checked: Checked) -> None:
 
 
 def print_backbones() -> None:
-    """One row a backbone that was made for this and tried."""
+    """One row a backbone that was made for this and tried: for pictures, then for text, where each family has the same sizes."""
     from selfsup.backbones import available
+    from selfsup.backbones.text_names import FAMILIES, SIZES, USUAL_WORDS, body_parameters
 
     table = _table("backbone", "parameters", "good for")
+    table.add_row(Text("Pictures", style="bold"))
     for item in available():
         table.add_row(item.name, str(item.parameters), item.purpose)
+    table.add_row(Text("Text", style="bold"))
+    for family, purpose in FAMILIES.items():
+        table.add_row(f"{family}-SIZE", "by SIZE", purpose)
     _show(table)
-    print("--backbone auto picks one by picture size, budget and task. Any timm name works too.")
+    sizes = _table("SIZE", "layers", "width", "parameters of the layers", f"and of a table of {USUAL_WORDS:,} words")
+    for name, (layers, width) in SIZES.items():
+        sizes.add_row(name, str(layers), str(width), _millions(body_parameters(name)), _millions(USUAL_WORDS * width))
+    _show(sizes)
+    print("--backbone auto picks one by task and budget, and by the size of pictures. Any timm name works too for pictures; for text any")
+    print("model type of transformers with a SIZE (roberta-mini), or the path of a config.json.")
 
 
 def print_machine(machine: Machine) -> None:
@@ -98,6 +108,9 @@ def print_machine(machine: Machine) -> None:
     }
     for name, value in rows.items():
         table.add_row(name, value)
+    lacking = [name for name, version in machine.for_text.items() if version is None]
+    found = ", ".join(f"{name} {version}" for name, version in machine.for_text.items() if version is not None)
+    table.add_row("for text", f"{', '.join(lacking)} missing: pip install {' '.join(lacking)}" if lacking else found)
     for extra, packages in machine.extras.items():
         words = f"{', '.join(packages)} missing: pip install 'selfsup[{extra}]'" if packages else "installed"
         table.add_row(f"extra {extra}", words)
@@ -172,6 +185,10 @@ def _ordinal(number: int) -> str:
     """ "1st", "2nd", "3rd", "4th", …, "11th", …, "21st"."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M"
 
 
 def _type_name(kind: Any) -> str:

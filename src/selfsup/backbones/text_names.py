@@ -23,6 +23,9 @@ SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 51
 """Layers and width: the miniatures of BERT (Turc, Chang, Lee, Toutanova 2019, arXiv 1908.08962, table 1), with feed-forward layers four
 times as wide. Other kinds of model get the same sizes, so that they can be compared."""
 
+USUAL_WORDS = 8_000
+"""Words of the tokeniser that is trained for a small corpus, by which sizes are told."""
+
 FAMILIES = {
     "bert": "encoder: masked_lm, replaced_token, simcse, tsdae, span_corruption",
     "modernbert": "encoder with rotary positions and gates: the same tasks, longer rows",
@@ -40,6 +43,12 @@ FEED_FORWARD = ("intermediate_size", "n_inner", "ffn_dim", "hidden_dim", "d_ff",
 
 ORIGIN = ("transformers_version", "architectures", "dtype", "torch_dtype", "_name_or_path", "id2label", "label2id", "auto_map")
 """Entries of a configuration that say where it comes from, and not how the network is made."""
+
+
+def body_parameters(size: str) -> int:
+    """About how many parameters the layers of a size have, its table of words apart: attention has four matrices, what follows eight."""
+    layers, width = SIZES[size]
+    return 12 * layers * width**2
 
 
 def text_backbones() -> list[str]:

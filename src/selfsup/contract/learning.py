@@ -76,7 +76,7 @@ def check_training(fresh: Callable[[], Pretext], views: Views, found: Findings) 
     task = fresh().train()
     optimizer = torch.optim.AdamW(task.parameter_groups(), lr=task.learning_rate)
     losses = []
-    with found.at("training"):
+    with found.at("training", draws=task.draws_in_forward):
         for _ in range(STEPS):
             optimizer.zero_grad()
             loss = total(task.loss(task(copies(views))))

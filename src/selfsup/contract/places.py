@@ -9,7 +9,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from selfsup.contract.findings import Findings, Stopped, copies, expect_rows
+from selfsup.contract.findings import EXAMPLES, Findings, Stopped, copies, expect_rows
 from selfsup.contract.learning import (
     check_after_step,
     check_gradients,
@@ -20,7 +20,7 @@ from selfsup.contract.learning import (
     trained_parameters,
 )
 from selfsup.contract.own_views import check_pictures, check_same, check_untouched, generator
-from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.pretext import Batch, Output, Pretext, TextPretext, Views
 from selfsup.train.step import detached, total
 
 
@@ -29,6 +29,7 @@ def check_module(task: Pretext, batch: Batch, found: Findings, *, fresh: Callabl
 
     The task is copied, and torch's random state restored. With `fresh`, which builds the task anew, state and training are tried too.
     """
+    found.modality = task.modality
     with suppress(Stopped), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         _written(task, found)
@@ -41,8 +42,11 @@ def check_module(task: Pretext, batch: Batch, found: Findings, *, fresh: Callabl
         _loss(task, output, whole, views, found)
         check_gradients(task, output, found)
         check_after_step(task, detached(output), found)
-        _show(task, batch, found)
-        _sample(task, found)
+        if isinstance(task, TextPretext):
+            _words(task, batch, found)
+        else:
+            _show(task, batch, found)
+            _sample(task, found)
         if fresh is not None:
             check_state(task, fresh, views, found)
             check_training(fresh, views, found)
@@ -97,9 +101,23 @@ def _rows_apart(task: Pretext, views: Views, found: Findings) -> Output:
 
 
 def _trained(task: Pretext, views: Views, found: Findings) -> Output:
-    with found.at("forward"):
+    """What `forward` gives while it trains; where it says that it draws, the same again after the same seed."""
+    torch.manual_seed(1)
+    with found.at("forward", draws=task.draws_in_forward):
         given = task(copies(views))
-    return expect_rows(found, "forward", given, count(views))
+    output = expect_rows(found, "forward", given, count(views))
+    if task.draws_in_forward:
+        torch.manual_seed(1)
+        with found.at("forward", draws=True), torch.no_grad():
+            again = task(copies(views))
+        differing = [name for name, rows in output.items() if name not in again or not torch.equal(rows, again[name])]
+        told = any(item.place == "forward" and item.sign.startswith(("draw", "global")) for item in found.found)
+        if differing and not told:
+            words = (
+                f"gave another {differing[0]!r} after the same torch.manual_seed, so a run could not be repeated; draw as nn.Dropout does."
+            )
+            found.add("forward", "same", words)
+    return output
 
 
 def _loss(task: Pretext, output: Output, whole: Output, views: Views, found: Findings) -> None:
@@ -144,7 +162,7 @@ def _uncoupled(task: Pretext, whole: Output, views: Views, found: Findings) -> N
 def _terms(given: object, found: Findings) -> dict[str, Tensor]:
     if not isinstance(given, dict) or not given:
         came = "an empty dict" if isinstance(given, dict) else type(given).__name__
-        found.stop("loss", "dict", f"returned {came}; expected a dict of named terms, such as {{'reconstruction': F.mse_loss(…)}}.")
+        found.stop("loss", "dict", f"returned {came}; expected a dict of named terms, such as {EXAMPLES[found.modality]['loss']}.")
     for name, term in given.items():
         if not isinstance(term, Tensor) or term.ndim:
             came = f"shape {tuple(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
@@ -187,3 +205,27 @@ def _sample(task: Pretext, found: Findings) -> None:
     if came != expected:
         found.stop("sample", "shape", f"returned {came} for a count of 3; expected pictures {expected}.")
     check_pictures(found, "sample", {"the pictures": given}, net.channels)
+
+
+def _words(task: TextPretext, batch: Batch, found: Findings) -> None:
+    """Scores of words, if the task has any, as the report, `generate` and bits per byte ask for them.
+
+    A decoder's say what comes after each token, `logits(ids)`, others what stands at some places, `logits(ids, positions)`.
+    """
+    found.reached.add("logits")
+    method, net = getattr(task, "logits", None), task.backbone
+    if method is None:
+        return
+    ids = batch["tokens"].cpu()
+    places = torch.arange(0, ids.shape[1], 3).repeat(len(ids), 1)
+    task.eval()
+    with found.at("logits"), torch.no_grad():
+        given = method(ids) if net.causal else method(ids, places)
+    task.train()
+    asked = ids if net.causal else places
+    came = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+    if not isinstance(given, Tensor) or given.shape[:-1] != asked.shape or given.shape[-1] < net.vocabulary.size:
+        what, shape = ("ids", "(B, T, V)") if net.causal else ("places", "(B, K, V)")
+        expected = (*asked.shape, net.vocabulary.size)
+        words = f"returned {came} for {what} {tuple(asked.shape)}; expected {expected}: a score for each word, {shape}."
+        found.stop("logits", "shape", words)

@@ -23,6 +23,7 @@ class SimCSE(TextPretext):
     """
 
     couples_rows = True
+    draws_in_forward = True
     kind = "contrastive"
     learning_rate = 3e-4
 
