@@ -1,4 +1,4 @@
-"""Language modelling of runs: bits per byte or hidden words guessed, on the documents that none of them learned from. No labels are read."""
+"""Language modelling of runs: bits per byte, or hidden words guessed, on documents that none of them learned from. Without labels."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def _check_tasks(runs: Sequence[Run], task: str | None) -> None:
     for run in runs:
         if "logits" not in makes(task_of(run, task)):
             raise ValueError(
-                f"{run.folder} learned {run.row}, which predicts no words, so there is no language modelling to score: expected runs of a task "
-                "such as masked_lm or causal_lm. With labels or parallel texts it can be scored."
+                f"{run.folder} learned {run.row}, which predicts no words, so there is no language modelling to score: expected runs of a "
+                "task such as masked_lm or causal_lm. With labels or parallel texts it can be scored."
             )
 
 
