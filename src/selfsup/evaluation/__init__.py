@@ -5,6 +5,7 @@ from __future__ import annotations
 from selfsup.evaluation.across_languages import LanguageScores, evaluate_across_languages
 from selfsup.evaluation.assembly import evaluate
 from selfsup.evaluation.modelling_scores import ModellingScores, evaluate_language_modelling
+from selfsup.evaluation.problem import primary_count
 from selfsup.evaluation.results import ClassScore, Comparison, Confusion, Prediction, Results, Row
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "evaluate",
     "evaluate_across_languages",
     "evaluate_language_modelling",
+    "primary_count",
 ]

@@ -8,6 +8,7 @@ count. How a document is cut is part of the number, so results carry it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -78,6 +79,7 @@ class Tally:
 
     sums: dict[int, Float[np.ndarray, "4"]] = field(default_factory=dict)
     languages: list[str | None] = field(default_factory=list)
+    hidden: Counter[int] = field(default_factory=Counter)
     guesses: bool = False
 
     def add(self, number: int, *, nats: Float[np.ndarray, "K"], lengths: Int[np.ndarray, "K"], right: np.ndarray | None = None) -> None:
@@ -93,12 +95,14 @@ class Tally:
 class Modelling:
     """In total, and for each language; and in words how documents were cut, which is part of the number.
 
-    `tallies` are the sums that it was made from, one for each network that was judged.
+    `commonest` is the share of hidden tokens that are the most frequent one, which always guessing that would get right. `tallies` are the
+    sums that all is made from, one for each network that was judged.
     """
 
     total: Bits
     languages: dict[str, Bits]
     how: str
+    commonest: float | None = None
     tallies: list[Tally] = field(default_factory=list, repr=False, compare=False)
 
 
@@ -178,6 +182,7 @@ def hidden_tokens(
         right = (likeliest.cpu() == targets).numpy()
         for piece, nats, hit in zip(pieces, -logs.double().cpu().numpy(), right, strict=True):
             tally.add(piece.number, nats=nats, lengths=bytes_of.numpy()[piece.ids[piece.judged]], right=hit)
+            tally.hidden.update(piece.ids[piece.judged].tolist())
     return _result([tally], f"{rate:.0%} of the tokens hidden (seed {seed}), in windows of at most {context} tokens")
 
 
@@ -232,7 +237,9 @@ def _result(tallies: list[Tally], how: str) -> Modelling:
     for number in judged:
         by_language.setdefault(tallies[0].languages[number] or "unknown", []).append(number)
     total, languages = _bits(tallies, judged), {name: _bits(tallies, numbers) for name, numbers in sorted(by_language.items())}
-    return Modelling(total, languages, how, tallies)
+    hidden = tallies[0].hidden
+    commonest = max(hidden.values()) / hidden.total() if hidden else None
+    return Modelling(total, languages, how, commonest, tallies)
 
 
 def _bits(tallies: Sequence[Tally], numbers: Sequence[int]) -> Bits:

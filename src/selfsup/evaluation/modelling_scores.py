@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ModellingRow:
-    """A task's score, over `seeds` runs. `reads` is "forwards" (bits per byte count) or "both ways" (the accuracy of guesses counts)."""
+    """A task's score, over `seeds` runs. `reads` is "forwards" (bits per byte count) or "both ways" (the accuracy of guesses counts).
+
+    `commonest` is the accuracy of always guessing the most frequent token.
+    """
 
     row: str
     runs: list[str]
@@ -42,6 +47,7 @@ class ModellingRow:
     how: str
     total: Bits
     languages: dict[str, Bits]
+    commonest: float | None = None
 
     @property
     def seeds(self) -> int:
@@ -51,10 +57,14 @@ class ModellingRow:
 
 @dataclass(frozen=True)
 class ModellingScores:
-    """Every row on the same documents, of which `documents` counts those of each language; `notes` are what must be known to read them."""
+    """Every row on the same documents, of which `documents` counts those of each language; `notes` are what must be known to read them.
+
+    `gzip` are the bits per byte that this compressor needs for each language, and under "" for all together: a scale to read others on.
+    """
 
     data: str
     documents: dict[str, int]
+    gzip: dict[str, float]
     rows: list[ModellingRow]
     notes: list[str]
     format: int = FORMAT
@@ -107,10 +117,24 @@ def evaluate_language_modelling(
             found.append(_row(name, seeds, texts, rows, task))
     if len({row.tokenizer for row in found if row.reads == "both ways"}) > 1:
         notes.append("Runs with different tokenisers guess different pieces of words: their shares are not to be compared.")
-    scores = ModellingScores(texts.name, counts_of([texts.languages[row] for row in rows]), found, notes)
+    counts = counts_of([texts.languages[row] for row in rows])
+    scores = ModellingScores(texts.name, counts, compressed(texts, rows), found, notes)
     scores.save(folder)
     copy_into_runs((FILE,), opened, folder)
     return scores
+
+
+def compressed(texts: Texts, rows: Int[np.ndarray, "n"]) -> dict[str, float]:
+    """Bits per byte of some texts, one after the other, with gzip at its best (Deflate, RFC 1951): each language, and "" for all."""
+    streams: dict[str, Any] = {}
+    sizes, packed = Counter[str](), Counter[str]()
+    for row, text in zip(rows.tolist(), texts.some(rows), strict=True):
+        content = text.encode(errors="replace")
+        for name in ("", texts.languages[row] or "unknown"):
+            stream = streams.setdefault(name, zlib.compressobj(9))
+            sizes[name] += len(content)
+            packed[name] += len(stream.compress(content))
+    return {name: 8 * (packed[name] + len(stream.flush())) / sizes[name] for name, stream in sorted(streams.items())}
 
 
 def _check_tasks(runs: Sequence[Run], task: str | None) -> None:
@@ -155,6 +179,5 @@ def _row(name: str, seeds: Sequence[Run], texts: Texts, rows: Int[np.ndarray, "n
     found = [model_texts(load_task(run, task=task), texts, load_tokenizer(run.folder), rows=rows) for run in seeds]
     whole = joined(found)
     reads = "both ways" if whole.total.accuracy is not None else "forwards"
-    return ModellingRow(
-        name, [run.name for run in seeds], reads, tokenizer_digest(seeds[0].folder), whole.how, whole.total, whole.languages
-    )
+    names, tokenizer = [run.name for run in seeds], tokenizer_digest(seeds[0].folder)
+    return ModellingRow(name, names, reads, tokenizer, whole.how, whole.total, whole.languages, whole.commonest)
