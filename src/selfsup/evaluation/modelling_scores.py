@@ -65,6 +65,7 @@ class ModellingScores:
     data: str
     documents: dict[str, int]
     gzip: dict[str, float]
+    runs: list[str]
     rows: list[ModellingRow]
     notes: list[str]
     format: int = FORMAT
@@ -118,7 +119,7 @@ def evaluate_language_modelling(
     if len({row.tokenizer for row in found if row.reads == "both ways"}) > 1:
         notes.append("Runs with different tokenisers guess different pieces of words: their shares are not to be compared.")
     counts = counts_of([texts.languages[row] for row in rows])
-    scores = ModellingScores(texts.name, counts, compressed(texts, rows), found, notes)
+    scores = ModellingScores(texts.name, counts, compressed(texts, rows), [run.name for run in opened], found, notes)
     scores.save(folder)
     copy_into_runs((FILE,), opened, folder)
     return scores
