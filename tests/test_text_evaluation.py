@@ -18,8 +18,7 @@ from selfsup.data.documents import open_documents
 from selfsup.data.tokenizer import Tokenizer
 from selfsup.embedding import TextReading, embed
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation import evaluate
-from selfsup.evaluation.across_languages import across_languages
+from selfsup.evaluation import evaluate, evaluate_across_languages
 from selfsup.evaluation.held_out import model_texts
 from selfsup.run import Run
 from selfsup.tasks.causal_lm import CausalLanguageModel
@@ -107,8 +106,8 @@ def test_across_languages_from_files(tmp_path: Path) -> None:
             file.write_text(f"{language} {page} name{page} " * 5, encoding="utf-8")
     run = run_of(tmp_path / "texts", "masked_lm")
     run.split_file.unlink()
-    found = across_languages([run], open_documents(tmp_path / "texts", language="folder"))
-    assert found.languages == {"de": 8, "fr": 8}
+    found = evaluate_across_languages([run], open_documents(tmp_path / "texts", language="folder"), parallel="documents")
+    assert found.sought == {"de": 8, "fr": 8}
     assert {row.row for row in found.rows} == {"masked_lm", "untrained", "character n-grams"}
 
 
