@@ -90,7 +90,7 @@ def news(tmp_path: Path) -> Path:
     return file
 
 
-COLUMNS = {"text": "title,body", "id": "number", "language": "lang", "encoding": "cp1252"}
+COLUMNS: dict[str, Any] = {"text": "title,body", "id": "number", "language": "lang", "encoding": "cp1252"}
 
 
 @pytest.fixture

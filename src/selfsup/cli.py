@@ -196,7 +196,7 @@ def evaluate(
     if language_modelling:
         terminal.print_language_modelling(evaluation.evaluate_language_modelling(folders, data, task=task, **told))
     if parallel is not None or across_languages:
-        carried = {"labels": labels if across_languages else None, "labels_per_class": evaluation.primary_count(counts)}
+        carried: dict[str, Any] = {"labels": labels if across_languages else None, "labels_per_class": evaluation.primary_count(counts)}
         terminal.print_across_languages(evaluation.evaluate_across_languages(folders, data, parallel=parallel, **carried, **beside, **told))
     if labels is not None and not across_languages:
         asked: dict[str, Any] = {"probes": tuple(names_in(probes)), "labels_per_class": counts, "draws": draws, "seed": seed}

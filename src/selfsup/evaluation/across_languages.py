@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def evaluate_across_languages(
     with progress() as say:
         rows = list(_rows(_Asked(sought, labelled), opened, weights=weights, baselines=baselines, say=say))
     scores = LanguageScores(
-        data=(sought or labelled).texts.name,
+        data=next(asked.texts.name for asked in (sought, labelled) if asked is not None),
         noun=sought.noun if sought else "documents",
         sought=counts_of(sought.spoken) if sought else {},
         tested=counts_of(labelled.spoken) if labelled else {},
@@ -189,7 +190,7 @@ def counts_of(languages: Sequence[str | None]) -> dict[str, int]:
 def _rows(asked: _Asked, runs: Sequence[Run], *, weights: str | Path | None, baselines: bool, say: Told) -> Iterator[LanguageRow]:
     for name, seeds in rows_by_seed(runs).items():
         say(f"{name} across languages")
-        yield from asked.layers(seeds[0].folder, [lambda run=run: TextReading.network(run) for run in seeds], kind="run", name=name)
+        yield from asked.layers(seeds[0].folder, [partial(TextReading.network, run) for run in seeds], kind="run", name=name)
     if baselines:
         alike: dict[Any, Run] = {}
         for run in runs:
@@ -198,7 +199,7 @@ def _rows(asked: _Asked, runs: Sequence[Run], *, weights: str | Path | None, bas
             say(f"{UNTRAINED} across languages")
             fresh, _ = networks.fresh_network(run.folder)
             suffix = "" if len(alike) == 1 else f" ({TextGround.described(run)})"
-            made = [lambda seed=seed, fresh=fresh: _built(fresh, seed) for seed in range(INITIALISATIONS)]
+            made = [partial(_built, fresh, seed) for seed in range(INITIALISATIONS)]
             yield from asked.layers(run.folder, made, kind="baseline", name=UNTRAINED + suffix)
         say(CHARACTERS)
         yield asked.characters()
