@@ -93,7 +93,9 @@ def _sought(facts: Facts, shades: Mapping[str, str]) -> list[Html]:
     first = shown[0]["parallel"]
     ks = list(first["recall"])
     head: list[object] = ["", *("nearest" if k == "1" else f"among the nearest {k}" for k in ks), "nearest, with margin"]
-    body = [[_name(row, shades), *(_share(row["parallel"]["recall"][k]) for k in ks), _share(row["parallel"]["margin"])] for row in shown]
+    body: list[list[object]] = [
+        [_name(row, shades), *(_share(row["parallel"]["recall"][k]) for k in ks), _share(row["parallel"]["margin"])] for row in shown
+    ]
     body.append(["chance", *(percent(first["chance"][k]) for k in ks), percent(first["chance"]["1"])])
     counts = sorted(pair["count"] for pair in first["pairings"])
     sizes = count(counts[0]) if counts[0] == counts[-1] else f"{count(counts[0])} to {count(counts[-1])}"
