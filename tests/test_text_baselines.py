@@ -22,9 +22,8 @@ from selfsup.data import make_split
 from selfsup.embedding import TextReading, embed, text_networks
 from selfsup.embedding.encoded import Encoded
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation import Results, evaluate, probes
+from selfsup.evaluation import Results, evaluate, evaluate_across_languages, probes
 from selfsup.evaluation import texts as ground
-from selfsup.evaluation.across_languages import across_languages
 from selfsup.evaluation.choice import choose
 from selfsup.evaluation.draws import draw_labels
 from selfsup.evaluation.predictions import Setting
@@ -282,8 +281,9 @@ def test_across_languages_stands_beside_untrained_networks_and_characters(make_r
     ]
     run = make_run(texts=texts, holdout=0.0)
     labels = ["odd" if page % 2 else "even" for _ in range(3) for page in range(20)]
-    found = across_languages([run], ListOfTexts(texts), labels=labels, labels_per_class=5)
-    assert found.languages == {"de": 20, "fr": 20, "ja": 20}
+    found = evaluate_across_languages(run, ListOfTexts(texts), parallel="documents", labels=labels, labels_per_class=5)
+    assert found.sought == {"de": 20, "fr": 20, "ja": 20}
+    assert found.tested == {"de": 4, "fr": 4, "ja": 4}
     assert {(row.row, row.kind) for row in found.rows} == {
         ("masked_lm", "run"),
         ("untrained", "baseline"),
@@ -291,15 +291,20 @@ def test_across_languages_stands_beside_untrained_networks_and_characters(make_r
     }
     assert [row.layer for row in found.rows if row.row == "masked_lm"] == ["first+last/mean", "layer1/mean", "layer2/mean"]
     (characters,) = (row for row in found.rows if row.row == "character n-grams")
+    assert characters.parallel is not None
     assert characters.parallel.recall[1].value > 0.95
     assert characters.parallel.chance[1] == pytest.approx(1 / 20)
-    assert len({row.seed for row in found.rows if row.row == "untrained"}) == 5
+    assert {row.seeds for row in found.rows if row.row == "untrained"} == {5}
     primary = [row for row in found.rows if row.primary]
     assert {row.layer for row in primary} == {"layer1/mean", "characters"}
     assert all(len(row.transfers) == 9 for row in primary)
     assert not any(row.transfers for row in found.rows if not row.primary)
     assert any("Transductive" in note for note in found.notes)
-    content = json.loads((run.folder / "languages.json").read_text(encoding="utf-8"))
+    for row in primary:
+        assert row.labels is not None
+        assert row.labels.same is not None
+        assert row.labels.other is not None
+    content = json.loads((run.folder / "across_languages.json").read_text(encoding="utf-8"))
     assert content["rows"][0]["parallel"]["pairings"][0]["first"] == "de"
 
 
@@ -308,6 +313,6 @@ def test_only_held_out_texts_are_asked_for_across_languages(make_run: MakeRun) -
     run = make_run(texts=texts, holdout=0.0)
     parts = make_split([text.id for text in texts], groups=[text.id[3:] for text in texts], holdout=0.25)
     parts.save(run.split_file)
-    found = across_languages([run], ListOfTexts(texts), baselines=False)
-    assert found.languages == {"de": 5, "fr": 5}
+    found = evaluate_across_languages(run, ListOfTexts(texts), parallel="documents", baselines=False)
+    assert found.sought == {"de": 5, "fr": 5}
     assert found.notes == []

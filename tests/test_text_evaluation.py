@@ -18,8 +18,7 @@ from selfsup.data.documents import open_documents
 from selfsup.data.tokenizer import Tokenizer
 from selfsup.embedding import TextReading, embed
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation import evaluate
-from selfsup.evaluation.across_languages import across_languages
+from selfsup.evaluation import evaluate, evaluate_across_languages
 from selfsup.evaluation.held_out import model_texts
 from selfsup.run import Run
 from selfsup.tasks.causal_lm import CausalLanguageModel
@@ -107,8 +106,8 @@ def test_across_languages_from_files(tmp_path: Path) -> None:
             file.write_text(f"{language} {page} name{page} " * 5, encoding="utf-8")
     run = run_of(tmp_path / "texts", "masked_lm")
     run.split_file.unlink()
-    found = across_languages([run], open_documents(tmp_path / "texts", language="folder"))
-    assert found.languages == {"de": 8, "fr": 8}
+    found = evaluate_across_languages([run], open_documents(tmp_path / "texts", language="folder"), parallel="documents")
+    assert found.sought == {"de": 8, "fr": 8}
     assert {row.row for row in found.rows} == {"masked_lm", "untrained", "character n-grams"}
 
 
@@ -121,8 +120,10 @@ def test_bits_per_byte_of_a_causal_model_are_its_own_loss(monkeypatch: pytest.Mo
     task = CausalLanguageModel(backbone("gpt2-tiny"))
     texts = held([Text("one", "Bytes are as good as words."), Text("two", "Or not?")])
     found = model_texts(task, texts, TOKENIZER, rows=np.array([0]))
-    views = task.views({"tokens": torch.tensor([[TOKENIZER.end, *TOKENIZER.encode("Bytes are as good as words.")]])}, torch.Generator())
-    assert found.total.bits_per_byte.value == pytest.approx(float(task.loss(task(views))["words"]) / math.log(2), rel=1e-5)
+    views = task.views(
+        {"tokens": torch.tensor([[TOKENIZER.end, *TOKENIZER.encode("Bytes are as good as words.").tolist()]])}, torch.Generator()
+    )
+    assert found.total.bits_per_byte.value == pytest.approx(float(task.loss(task(views))["words"].detach()) / math.log(2), rel=1e-5)
     assert found.total.bytes == 27
     assert 6 < found.total.bits_per_byte.value < 10  # nothing learned: log2 of some 260 ids is 8
     many = held(topic_texts(6))

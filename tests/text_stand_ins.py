@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from selfsup.data.documents import Counts
+
 
 @dataclass(frozen=True)
 class Text:
@@ -31,6 +33,9 @@ class ListOfTexts:
         self.texts = list(texts)
         self.name, self.root = "a list", ""
         self.skipped: dict[str, str] = {}
+        self.notes: dict[str, str] = {}
+        self.bytes: int | None = None
+        self.counts = Counts()
         self.passes = 0
 
     def __iter__(self) -> Iterator[Text]:

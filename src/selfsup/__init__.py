@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from selfsup.embedding import embed as embed
     from selfsup.evaluation import Results as Results
     from selfsup.evaluation import evaluate as evaluate
+    from selfsup.evaluation import evaluate_across_languages as evaluate_across_languages
+    from selfsup.evaluation import evaluate_language_modelling as evaluate_language_modelling
     from selfsup.generation import generate as generate
     from selfsup.generation import reconstruct as reconstruct
     from selfsup.pretext import Pretext as Pretext
@@ -33,6 +35,8 @@ _HOMES = {
     "TextPretext": "selfsup.pretext",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",
+    "evaluate_across_languages": "selfsup.evaluation",
+    "evaluate_language_modelling": "selfsup.evaluation",
     "generate": "selfsup.generation",
     "pretrain": "selfsup.pretraining",
     "reconstruct": "selfsup.generation",

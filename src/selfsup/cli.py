@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,12 @@ DATA_HELP = "A folder, a file or a glob of pictures or texts, .npz/.npy, or a ta
 RUN_HELP = "The folder that `selfsup pretrain` printed."
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)]
+TextColumns = Annotated[str | None, typer.Option(metavar="COLUMNS", help="Columns of a table that hold text.", rich_help_panel="Text")]
+IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names documents.", rich_help_panel="Text")]
+Language = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="A column, folder, name (page.de.txt), or =de for all.", rich_help_panel="Text")
+]
+Encoding = Annotated[str | None, typer.Option(help="Of all files; by default told from each.", rich_help_panel="Text")]
 
 
 def _print_version(asked: bool) -> bool:
@@ -65,12 +71,10 @@ def pretrain(
     store_limit: Annotated[
         float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
     ] = 100.0,
-    text: Annotated[str | None, typer.Option(metavar="COLUMNS", help="Columns of a table that hold text.", rich_help_panel="Text")] = None,
-    id: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names documents.", rich_help_panel="Text")] = None,
-    language: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="A column, folder, name (page.de.txt), or =de for all.", rich_help_panel="Text")
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="Of all files; by default told from each.", rich_help_panel="Text")] = None,
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
     deduplicate: Annotated[
         bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")
     ] = False,
@@ -127,20 +131,25 @@ def embed(
         str | None, typer.Option(help="As stage3/mean. By default the one `evaluate` chose, or the last but one.", show_default=False)
     ] = None,
     kind: Annotated[str, typer.Option(help="What the data is: auto, image.")] = "auto",
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
 ) -> None:
-    """Write an embedding of every picture: id, path and vector, as Parquet."""
+    """Write an embedding of every picture or document: id, path and vector, as Parquet."""
+    given = dict(locals())
     from selfsup.embedding import embed as embed_data
 
-    found = embed_data(run, data, out=out, layer=layer, kind=kind)
+    found = embed_data(given.pop("run"), given.pop("data"), **given)
     print(f"{found.count} embeddings of {found.width} numbers from layer {found.layer}: {found.file}")
 
 
 @app.command()
 def evaluate(
     paths: Annotated[
-        list[str], typer.Argument(metavar="RUN... DATA", help="Folders of runs, then the data they are scored on.", show_default=False)
+        list[str], typer.Argument(metavar="RUN... [DATA]", help="Folders of runs, then the data to score on; by default the first run's.")
     ],
-    labels: Annotated[str, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)],
+    labels: Annotated[str | None, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)] = None,
     probes: Annotated[str, typer.Option(help="Ways to score, with commas: linear, knn.")] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
     draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
@@ -153,29 +162,46 @@ def evaluate(
     groups: Annotated[str | None, typer.Option(metavar="COLUMN", help="What stays on one side of the split.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default the folder the runs are in.", show_default=False)] = None,
+    language_modelling: Annotated[
+        bool, typer.Option("--language-modelling", help="Without labels: bits per byte, or hidden words guessed.", rich_help_panel="Text")
+    ] = False,
+    parallel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Without labels: find translations, whole documents or their paragraphs, or columns of a table, de,en.",
+            rich_help_panel="Text",
+        ),
+    ] = None,
+    across_languages: Annotated[
+        bool, typer.Option("--across-languages", help="Labels in one language, tests in each other.", rich_help_panel="Text")
+    ] = False,
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
+    task: Annotated[str | None, typer.Option(help="A task of your own, named again, to model language.", rich_help_panel="Text")] = None,
 ) -> None:
-    """Score runs on labels, with intervals, beside baselines. Several runs of one task count as seeds of one row."""
-    *folders, data = paths
-    if not folders:
-        raise ValueError(f"evaluate got one path, {data}; expected at least two: folders of runs, then the data to score them on.")
+    """Score runs, with intervals, beside baselines: on labels, or texts also without any. Runs of one task are seeds of one row."""
+    folders, data = runs_and_data(paths)
+    if labels is None and not language_modelling and parallel is None:
+        raise ValueError("nothing to score on was given: expected --labels, or, for texts, --language-modelling or --parallel.")
+    if across_languages and labels is None:
+        raise ValueError("--across-languages says that labels count in other languages than they are in: expected --labels too.")
     counts = parse_counts(labels_per_class)
-    from selfsup.evaluation import evaluate as evaluate_runs
-    from selfsup.terminal import print_results
+    from selfsup import evaluation, terminal
 
-    results = evaluate_runs(
-        folders,
-        data,
-        labels=labels,
-        probes=tuple(name.strip() for name in probes.split(",")),
-        labels_per_class=counts,
-        draws=draws,
-        baselines=baselines == "all" if baselines in ("all", "none") else [name.strip() for name in baselines.split(",")],
-        weights=weights,
-        groups=groups,
-        seed=seed,
-        out=out,
-    )
-    print_results(results)
+    told: dict[str, Any] = {"text": text, "id": id, "language": language, "encoding": encoding, "out": out}
+    beside: dict[str, Any] = {"weights": weights, "baselines": baselines != "none"}
+    if language_modelling:
+        terminal.print_language_modelling(evaluation.evaluate_language_modelling(folders, data, task=task, **told))
+    if parallel is not None or across_languages:
+        carried: dict[str, Any] = {"labels": labels if across_languages else None, "labels_per_class": evaluation.primary_count(counts)}
+        terminal.print_across_languages(evaluation.evaluate_across_languages(folders, data, parallel=parallel, **carried, **beside, **told))
+    if labels is not None and not across_languages:
+        asked: dict[str, Any] = {"probes": tuple(names_in(probes)), "labels_per_class": counts, "draws": draws, "seed": seed}
+        beside |= {} if baselines in ("all", "none") else {"baselines": names_in(baselines)}
+        terminal.print_results(evaluation.evaluate(folders, data, labels=labels, groups=groups, **asked, **beside, **told))
     print(f"\nNext: selfsup report {' '.join(folders)}")
 
 
@@ -311,9 +337,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
 
 
+def runs_and_data(paths: Sequence[str]) -> tuple[list[str], str | None]:
+    """Folders of runs, and the data behind them, None where the last path holds a run too. Raises ValueError where there is no run."""
+    if Path(paths[-1], "run.json").is_file():
+        return list(paths), None
+    *folders, data = paths
+    if not folders:
+        raise ValueError(
+            f"evaluate got one path, {data}, which is no run; expected at least two: folders of runs, then the data to score on."
+        )
+    return folders, data
+
+
+def names_in(text: str) -> list[str]:
+    """`"linear, knn"` as a list."""
+    return [name.strip() for name in text.split(",")]
+
+
 def parse_counts(text: str) -> tuple[int | str, ...]:
     """`"1,5,all"` as `(1, 5, "all")`. Raises ValueError for anything but whole numbers from 1 and `all`."""
-    words = [word.strip() for word in text.split(",")]
+    words = names_in(text)
     wrong = [word for word in words if word != "all" and not (word.isascii() and word.isdigit() and int(word) > 0)]
     if wrong:
         raise ValueError(f"--labels-per-class got {wrong[0]!r}; expected whole numbers and `all`, with commas: 1,5,10,all.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfsup.data.documents.languages import name_without
 from selfsup.data.splits import Part, part_of
 from selfsup.data.streams import TextDocument
 from selfsup.data.tables import SPLIT_NAMES, path_column, read_table, split_address, value_column
@@ -17,9 +18,9 @@ class HoldOut:
     """A rule that says "train" or "test" for a document.
 
     `share` of the groups is held out: those whose hash with `seed` is smallest, so that new documents never move old ones. A group is one
-    document, or with `groups` its language ("language"), its folder ("folder", "folder:N" for the first N), or what a column says. `given`
-    are the parts of ids that a split file names; `column` is one that says the part. Ids and rows without one are for training.
-    Raises ValueError for what cannot be.
+    document, or with `groups` its language ("language"), its folder ("folder", "folder:N" for the first N), its translations ("name":
+    files called alike in every language, as de/page.txt and fr/page.txt are), or what a column says. `given` are the parts of ids that a
+    split file names; `column` is one that says the part. Ids and rows without one are for training. Raises ValueError for what cannot be.
     """
 
     share: float = 0.0
@@ -82,11 +83,13 @@ class HoldOut:
             cell: str | None = document.columns[self.groups]
         elif self.groups == "language":
             cell = document.language
+        elif self.groups == "name":
+            cell = name_without(document.id, document.language)
         elif self.groups.partition(":")[0] == "folder":
             depth = self.groups.partition(":")[2]
             folders = document.id.split("/")[:-1]
             cell = "/".join(folders[: int(depth)] if depth.isdecimal() else folders) or "."
         else:
             known = f"a column ({', '.join(document.columns)})" if document.columns else "a column of a table (there is none here)"
-            raise ValueError(f"groups={self.groups!r} was given. Expected {known}, 'language', 'folder' or 'folder:N'.")
+            raise ValueError(f"groups={self.groups!r} was given. Expected {known}, 'language', 'name', 'folder' or 'folder:N'.")
         return f"alone: {document.id}" if cell is None else cell

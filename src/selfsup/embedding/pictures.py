@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from selfsup.backbones import Backbone, load_backbone
 from selfsup.data import Source, Store, open_source, open_store
-from selfsup.embedding.reading import Inputs, Reading, checked_layer
+from selfsup.embedding.reading import NOTHING, Inputs, Reading, checked_layer
 from selfsup.run import Run
 from selfsup.views import Augment, plain
 
@@ -35,8 +35,10 @@ class PictureReading(Reading[Backbone]):
         self.key = [store.fingerprint, store.side, store.channels]
 
     @staticmethod
-    def opened(data: Any, *, kind: str = "auto") -> Source:
+    def opened(data: Any, *, kind: str = "auto", told: Mapping[str, Any] = NOTHING) -> Source:
         """The pictures, listed."""
+        if told:
+            raise ValueError(f"{' and '.join(told)} say how texts are read; the run learned from pictures. Leave them out.")
         return open_source(data, kind=kind)
 
     @classmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -19,6 +20,8 @@ from selfsup.views import Augment
 
 Network = TypeVar("Network")
 """A backbone for this kind of data."""
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Inputs = tuple[Tensor, ...]
 """What `embed` of such a backbone takes."""
@@ -47,8 +50,12 @@ class Reading(ABC, Generic[Network]):
 
     @staticmethod
     @abstractmethod
-    def opened(data: Any, *, kind: str = "auto") -> Any:
-        """What `of` makes a reading of, listed but not read, so that runs can share it. Raises ValueError."""
+    def opened(data: Any, *, kind: str = "auto", told: Mapping[str, Any] = NOTHING) -> Any:
+        """What `of` makes a reading of, listed but not read, so that runs can share it.
+
+        `told` are what `open_documents` takes, and `deduplicate`. Raises ValueError, also where something was told that this kind of data
+        has no use for.
+        """
 
     @classmethod
     @abstractmethod
@@ -94,19 +101,24 @@ class Reading(ABC, Generic[Network]):
         return {name: np.concatenate(values) for name, values in parts.items()}
 
     def parts_in(self, run: Run) -> list[str | None]:
-        """What each item was to the run: "train", "test", or None for one that it does not know.
+        """What each item was to the run: "train", "test", or None for one that it does not know."""
+        return parts_in(run, self.ids, self.paths, name=self.name, root=self.root, fingerprint=self.fingerprint)
 
-        Items of the same data are known by their ids wherever they lie now; others by the file they are; arrays in a file by its name.
-        """
-        if not run.split_file.is_file():
-            return [None] * len(self.ids)
-        split = Split.load(run.split_file)
-        if run.fingerprint == self.fingerprint or (run.data == self.name and Path(run.data).is_file()):
-            return list(split.parts_of(self.ids))
-        if not (run.root and self.root):
-            return [None] * len(self.ids)
-        known = {str(Path(run.root, name)): part for name, part in split.by_id().items()}
-        return [known.get(path or "") for path in self.paths]
+
+def parts_in(run: Run, ids: Sequence[str], paths: Sequence[str | None], *, name: str, root: str, fingerprint: str) -> list[str | None]:
+    """What each item of some data was to the run: "train", "test", or None for one that it does not know.
+
+    Items of the same data are known by their ids wherever they lie now; others by the file they are; what is in one file by its name.
+    """
+    if not run.split_file.is_file():
+        return [None] * len(ids)
+    split = Split.load(run.split_file)
+    if run.fingerprint == fingerprint or (run.data == name and Path(run.data).is_file()):
+        return list(split.parts_of(ids))
+    if not (run.root and root):
+        return [None] * len(ids)
+    known = {str(Path(run.root, name)): part for name, part in split.by_id().items()}
+    return [known.get(path or "") for path in paths]
 
 
 def checked_layer(layers: Sequence[str], pools: Sequence[str], layer: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from selfsup.data.documents import open_documents
+from selfsup.data.documents import deduplicate, open_documents
 from selfsup.data.streams import TextDocuments
 from selfsup.data.tokenizer import Tokenizer
 from selfsup.embedding.encoded import Encoded
-from selfsup.embedding.reading import Inputs, Reading, checked_layer
+from selfsup.embedding.reading import NOTHING, Inputs, Reading, checked_layer
 from selfsup.embedding.text_networks import network_in, tokenizer_digest
 from selfsup.embedding.texts import Texts
 from selfsup.embedding.windows import BOTH, pool_documents
@@ -34,6 +34,21 @@ def pools_of(network: Any) -> tuple[str, ...]:
     return ("mean", "max", "last") if network.causal else ("mean", "max")
 
 
+def documents_of(data: Any, told: Mapping[str, Any] = NOTHING) -> TextDocuments:
+    """The documents of whatever a user calls their texts, read as told: what `open_documents` takes, and `deduplicate`.
+
+    Raises ValueError, also where something is told of documents that are open already.
+    """
+    how = dict(told)
+    thinned = how.pop("deduplicate", False)
+    if isinstance(data, TextDocuments):
+        if how:
+            raise ValueError(f"{' and '.join(how)} came with documents that are open already; tell `open_documents` instead.")
+        return data
+    documents = open_documents(data, **how)
+    return deduplicate(documents) if thinned else documents
+
+
 class TextReading(Reading[Any]):
     """Documents as ids of one tokeniser. Networks are text backbones (`TextNetwork`)."""
 
@@ -48,9 +63,9 @@ class TextReading(Reading[Any]):
         self.key = [texts.fingerprint, key]
 
     @staticmethod
-    def opened(data: Any, *, kind: str = "auto") -> Texts:
+    def opened(data: Any, *, kind: str = "auto", told: Mapping[str, Any] = NOTHING) -> Texts:
         """The documents, listed."""
-        return Texts(data if isinstance(data, TextDocuments) else open_documents(data))
+        return Texts(documents_of(data, told))
 
     @classmethod
     def of(cls, run: Run, opened: Texts) -> TextReading:

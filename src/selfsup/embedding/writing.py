@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from selfsup.embedding.kinds import reading_of
+from selfsup.embedding.kinds import opened_for, reading_of
 from selfsup.embedding.reading import Reading
 from selfsup.run import Run
 from selfsup.train.distributed import device
@@ -40,19 +40,30 @@ class Embeddings:
 
 
 def embed(
-    run: Run | str | Path, data: Any = None, *, out: str | Path | None = None, layer: str | None = None, kind: str = "auto"
+    run: Run | str | Path,
+    data: Any = None,
+    *,
+    out: str | Path | None = None,
+    layer: str | None = None,
+    kind: str = "auto",
+    text: str | None = None,
+    id: str | None = None,
+    language: str | None = None,
+    encoding: str | None = None,
 ) -> Embeddings:
     """Embed every item of `data` (or of what the run was pretrained on) with the run's backbone into a Parquet file.
 
     Columns: `id`, `path`, `part` (train or test in this run, null for items it does not know), `embedding`, and the columns of
     `data` if it is a table. `layer` is like `stage3/mean`; without it the layer `evaluate` chose, else the mean of the last but one.
-    `out` defaults to `embeddings.parquet` in the run's folder. Raises ValueError for a layer the backbone has not.
+    `out` defaults to `embeddings.parquet` in the run's folder. `text`, `id`, `language` and `encoding` say how texts are read, as for
+    `pretrain`; what is not said is as the run had it, if it learned from this data. Raises ValueError for a layer the backbone has not.
     """
     run = run if isinstance(run, Run) else Run.open(run)
     how = reading_of(run)
     backbone = how.network(run).to(device()).eval()
     layer = how.checked(backbone, layer or chosen_layer(run, backbone.layers))
-    reading = how.of(run, how.opened(run.data if data is None else data, kind=kind))
+    told = {"text": text, "id": id, "language": language, "encoding": encoding}
+    reading = how.of(run, opened_for(run, data, told, kind=kind))
     file = Path(out) if out is not None else run.embeddings_file
     file.parent.mkdir(parents=True, exist_ok=True)
     width = _write(file, backbone, reading, layer, reading.parts_in(run))

@@ -1,4 +1,4 @@
-"""`across_languages`: what an embedding of texts keeps of their meaning from one language to another, without and with labels."""
+"""What an embedding of texts keeps of their meaning from one language to another, without labels and with labels in one of them."""
 
 from __future__ import annotations
 
@@ -7,164 +7,205 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Int
 
-from selfsup.data import read_labels
-from selfsup.embedding import TextReading
+from selfsup.embedding import TextReading, told_for
 from selfsup.embedding import text_networks as networks
-from selfsup.evaluation.baselines import INITIALISATIONS, UNTRAINED
+from selfsup.evaluation.baselines import INITIALISATIONS, UNTRAINED, WEIGHTS, Told
 from selfsup.evaluation.choice import Features
-from selfsup.evaluation.draws import LabelsPerClass, holdout
-from selfsup.evaluation.parallel import Parallel, names_across, parallel_retrieval
-from selfsup.evaluation.predictions import Setting
-from selfsup.evaluation.problem import REFERENCE
+from selfsup.evaluation.draws import LabelsPerClass
+from selfsup.evaluation.language_questions import Labelled, Sought, labelled_texts, sought_texts
+from selfsup.evaluation.parallel import Parallel
+from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
 from selfsup.evaluation.scoring import default_layer
-from selfsup.evaluation.transfer import Languages, Transfer, transfer
+from selfsup.evaluation.texts import TextGround
+from selfsup.evaluation.transfer import Summary, Transfer
 from selfsup.evaluation.words import vectoriser
 from selfsup.run import Run, write_whole
 from selfsup.train.distributed import device
 
 CHARACTERS = "character n-grams"
 
+FILE = "across_languages.json"
+
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class LanguageRow:
-    """One embedding: a layer of a run or of an untrained network (`seed` tells its initialisations apart), or what stands beside them.
+    """One embedding: a layer of a run or of an untrained network (`seeds` of them), or what stands beside them.
 
-    `primary` marks the layer that is used where nothing chooses one. `transfers` are empty without labels, and but for the primary layer.
+    `primary` marks the layer that is used where nothing chooses one. `parallel` is None where nothing was sought, `labels` and `transfers`
+    are None and empty without labels, and but for the primary layer.
     """
 
     row: str
     kind: str
     layer: str
     primary: bool
-    seed: int
-    parallel: Parallel
+    seeds: int
+    parallel: Parallel | None = None
+    labels: Summary | None = None
     transfers: list[Transfer] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class LanguageScores:
-    """Every row, the languages with the number of texts of each, and what must be known to read them."""
+    """Every row, and what must be known to read them: `sought` and `tested` count texts in each language, `noun` is what they are."""
 
     data: str
-    languages: dict[str, int]
+    noun: str
+    sought: dict[str, int]
+    tested: dict[str, int]
+    labels_per_class: LabelsPerClass
+    runs: list[str]
     rows: list[LanguageRow]
     notes: list[str]
     format: int = FORMAT
 
     def save(self, folder: str | Path) -> Path:
-        """Write languages.json into `folder`."""
-        file = Path(folder) / "languages.json"
+        """Write across_languages.json into `folder`."""
+        file = Path(folder) / FILE
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
         return file
 
 
 @dataclass(frozen=True)
-class _Task:
-    """What every row is asked: which texts, what they are called in every language, and, with labels, what is learned from and tested."""
+class _Asked:
+    """What every row is asked."""
 
-    reading: TextReading
-    rows: Int[np.ndarray, "n"]
-    names: list[str]
-    labelled: Languages | None
-    setting: Setting
+    sought: Sought | None
+    labelled: Labelled | None
 
-    def row(self, name: str, features: Features, layer: str, *, kind: str, primary: bool = True, seed: int = 0) -> LanguageRow:
-        """One embedding, which is the only one offered to the probe."""
-        texts = self.reading.texts
-        languages = [texts.languages[row] for row in self.rows]
-        found = parallel_retrieval(features[layer], names=self.names, languages=languages, hashes=texts.hashes[self.rows])
-        moved: list[Transfer] = []
-        if primary and self.labelled is not None:
-            only = {layer: features[layer]}
-            moved = transfer(only, self.labelled, setting=self.setting, default=layer, standardise=kind != "words")
-        return LanguageRow(name, "run" if kind == "run" else "baseline", layer, primary, seed, found, moved)
+    def layers(self, folder: str | Path, network_of: Sequence[Callable[[], Any]], *, kind: str, name: str) -> list[LanguageRow]:
+        """A row for each layer of some networks that read with the tokeniser in `folder`: its mean over tokens, and the seeds' mean."""
+        found: dict[str, list[Any]] = {}
+        told: dict[str, list[Any]] = {}
+        primary = ""
+        for make in network_of:
+            network = make().to(device()).eval()
+            every = TextReading.layers(network)
+            primary, shown = default_layer(every), [layer for layer in every if layer.endswith("/mean")]
+            for layer, features in self._features(self.sought, folder, network, shown).items():
+                assert self.sought is not None
+                found.setdefault(layer, []).append(self.sought.found(features))
+            for layer, features in self._features(self.labelled, folder, network, [primary]).items():
+                assert self.labelled is not None
+                told.setdefault(layer, []).append(self.labelled.right({layer: features}, layer))
+        return [
+            self._row(name, kind, layer, found.get(layer, []), told.get(layer, []), primary=layer == primary)
+            for layer in dict.fromkeys([*found, *told])
+        ]
+
+    def characters(self) -> LanguageRow:
+        """TF-IDF of character 3- to 5-grams."""
+        found, told = [], []
+        if self.sought is not None:
+            found = [self.sought.found(vectoriser("characters").fit_transform(self.sought.texts.some(self.sought.rows)))]
+        if self.labelled is not None:
+            counts = vectoriser("characters").fit_transform(self.labelled.texts.some(self.labelled.rows))
+            told = [self.labelled.right({"characters": counts}, "characters", standardise=False)]
+        return self._row(CHARACTERS, "baseline", "characters", found, told, primary=True)
+
+    @staticmethod
+    def _features(question: Sought | Labelled | None, folder: str | Path, network: Any, layers: Sequence[str]) -> Features:
+        if question is None:
+            return {}
+        return question.reading(folder).embeddings(network, question.rows.tolist(), layers=layers)
+
+    def _row(self, name: str, kind: str, layer: str, found: list[Any], told: list[Any], *, primary: bool) -> LanguageRow:
+        parallel = self.sought.joined(found) if self.sought is not None and found else None
+        labels, transfers = self.labelled.joined(told) if self.labelled is not None and told else (None, [])
+        return LanguageRow(name, kind, layer, primary, max(len(found), len(told)), parallel, labels, transfers)
 
 
-def across_languages(
-    runs: Sequence[Run | str | Path],
+def evaluate_across_languages(
+    runs: Runs,
     data: Any = None,
     *,
+    parallel: str | None = None,
     labels: Any = None,
     labels_per_class: LabelsPerClass = 10,
-    names: Sequence[str] | None = None,
     baselines: bool = True,
+    weights: str | Path | None = None,
     out: str | Path | None = None,
+    text: str | None = None,
+    id: str | None = None,
+    language: str | None = None,
+    encoding: str | None = None,
 ) -> LanguageScores:
-    """Parallel retrieval between every two languages, and with `labels` their transfer, for every layer of some runs, beside baselines.
+    """What runs on text keep of meaning from one language to another, beside baselines, with 95 % intervals.
 
-    Texts of equal name are translations of one another (`names` says otherwise than the ids do). Those are taken that the runs held out,
-    or all where none was. Nothing is chosen: each layer's mean is shown, the last but one is the primary. Beside them stand the same
-    network untrained, and TF-IDF of character 3- to 5-grams. Writes languages.json into `out`, by default the first run's folder.
+    `parallel` says what are translations of one another: "documents" of equal name (de/page.txt and fr/page.txt), their "paragraphs" in
+    equal places, or columns of a table, "de,en". A text is sought among all of another language, both ways between every two. With
+    `labels` (and none of that), what labels in one language are worth in the others, at `labels_per_class`. Texts are taken that no run
+    learned from, or all where none is left. Nothing is chosen: each layer's mean is shown, the last but one is the primary. Beside them
+    stand the same networks untrained, TF-IDF of character 3- to 5-grams, and `weights`, a folder that `transformers` wrote. How texts are
+    read is told as to `pretrain`. Writes across_languages.json into `out` and into each run.
     Raises ValueError where texts have no languages, or share no names.
     """
-    opened = [run if isinstance(run, Run) else Run.open(run) for run in runs]
-    texts = TextReading.opened(opened[0].data if data is None else data)
-    called = list(names) if names is not None else names_across(texts.ids, texts.languages)
-    rows, result, notes = list[int](), list[LanguageRow](), list[str]()
-    for place, run in enumerate(opened):
-        reading = TextReading.of(run, texts)
-        rows = rows or _rows(run, reading, notes)
-        task = _posed(reading, np.array(rows), called, labels, labels_per_class)
-        network = reading.network(run)
-        result += _layers(task, network, run.row, kind="run", seed=run.seed)
-        if baselines and place == 0:
-            result += list(_beside(task, run))
-    counts = Counter(texts.languages[row] or "unknown" for row in rows)
-    scores = LanguageScores(texts.name, dict(sorted(counts.items())), result, notes)
-    scores.save(opened[0].folder if out is None else out)
+    opened = opened_runs(runs)
+    folder = results_folder(opened, out)
+    check_texts(opened, "languages")
+    if parallel is None and labels is None:
+        raise ValueError("nothing was asked across languages: expected parallel (documents, paragraphs or columns), labels, or both.")
+    told = told_for(opened[0], data, {"text": text, "id": id, "language": language, "encoding": encoding})
+    place = opened[0].data if data is None else data
+    notes: list[str] = []
+    sought = None if parallel is None else sought_texts(opened, place, told, parallel, notes)
+    labelled = None if labels is None else labelled_texts(opened, place, told, labels, labels_per_class, notes)
+    with progress() as say:
+        rows = list(_rows(_Asked(sought, labelled), opened, weights=weights, baselines=baselines, say=say))
+    scores = LanguageScores(
+        data=next(asked.texts.name for asked in (sought, labelled) if asked is not None),
+        noun=sought.noun if sought else "documents",
+        sought=counts_of(sought.spoken) if sought else {},
+        tested=counts_of(labelled.spoken) if labelled else {},
+        labels_per_class=labels_per_class,
+        runs=[run.name for run in opened],
+        rows=rows,
+        notes=notes,
+    )
+    scores.save(folder)
+    copy_into_runs((FILE,), opened, folder)
     return scores
 
 
-def _rows(run: Run, reading: TextReading, notes: list[str]) -> list[int]:
-    parts = reading.parts_in(run)
-    tested = [row for row, part in enumerate(parts) if part == "test"]
-    if not tested and any(part == "train" for part in parts):
-        notes.append("Transductive: the run held out no documents, so these texts were seen, without labels or pairs, in pretraining.")
-    return tested or list(range(len(parts)))
+def check_texts(runs: Sequence[Run], what: str) -> None:
+    """Raise ValueError for runs that learned from something else."""
+    if runs[0].kind != "text":
+        raise ValueError(f"{runs[0].folder} learned from {runs[0].kind!r}, which has no {what}: expected runs that learned from text.")
 
 
-def _posed(reading: TextReading, rows: Int[np.ndarray, "n"], names: Sequence[str], labels: Any, count: LabelsPerClass) -> _Task:
-    """The task, with a fifth of the texts tested, translations of one text on one side."""
-    called = [names[row] for row in rows]
-    setting = Setting("linear", count)
-    if labels is None:
-        return _Task(reading, rows, called, None, setting)
-    found = read_labels(labels, reading.listed, columns=reading.listed_columns, noun=reading.noun)
-    targets = np.array(found.targets)[rows]
-    known = np.flatnonzero(targets >= 0)
-    groups = np.array(called)
-    test = known[holdout(targets[known], groups[known])]
-    train = np.setdiff1d(known, test)
-    reference = np.sort(np.random.default_rng([0, len(train)]).permutation(train)[:REFERENCE])
-    languages = [reading.texts.languages[row] for row in rows]
-    items = Languages(targets, len(found.classes), languages, train, test, reference, groups[test])
-    return _Task(reading, rows, called, items, setting)
+def counts_of(languages: Sequence[str | None]) -> dict[str, int]:
+    """How many there are of each, by name."""
+    return dict(sorted(Counter(language or "unknown" for language in languages).items()))
 
 
-def _layers(task: _Task, network: Any, name: str, *, kind: str, seed: int) -> list[LanguageRow]:
-    """The mean over tokens of each layer."""
-    every = task.reading.layers(network)
-    primary, shown = default_layer(every), [layer for layer in every if layer.endswith("/mean")]
-    features = task.reading.embeddings(network.to(device()), task.rows.tolist(), layers=shown)
-    return [task.row(name, features, layer, kind=kind, primary=layer == primary, seed=seed) for layer in shown]
-
-
-def _beside(task: _Task, run: Run) -> Iterator[LanguageRow]:
-    fresh, _ = networks.fresh_network(run.folder)
-    for seed in range(INITIALISATIONS):
-        yield from _layers(task, _built(fresh, seed), UNTRAINED, kind="untrained", seed=seed)
-    counts = vectoriser("characters").fit_transform(task.reading.texts.some(task.rows))
-    yield task.row(CHARACTERS, {"characters": counts}, "characters", kind="words")
+def _rows(asked: _Asked, runs: Sequence[Run], *, weights: str | Path | None, baselines: bool, say: Told) -> Iterator[LanguageRow]:
+    for name, seeds in rows_by_seed(runs).items():
+        say(f"{name} across languages")
+        yield from asked.layers(seeds[0].folder, [partial(TextReading.network, run) for run in seeds], kind="run", name=name)
+    if baselines:
+        alike: dict[Any, Run] = {}
+        for run in runs:
+            alike.setdefault(TextGround.backbone(run), run)
+        for run in alike.values():
+            say(f"{UNTRAINED} across languages")
+            fresh, _ = networks.fresh_network(run.folder)
+            suffix = "" if len(alike) == 1 else f" ({TextGround.described(run)})"
+            made = [partial(_built, fresh, seed) for seed in range(INITIALISATIONS)]
+            yield from asked.layers(run.folder, made, kind="baseline", name=UNTRAINED + suffix)
+        say(CHARACTERS)
+        yield asked.characters()
+    if weights is not None:
+        say(WEIGHTS)
+        yield from asked.layers(weights, [lambda: networks.network_in(weights)[0]], kind="baseline", name=WEIGHTS)
 
 
 def _built(fresh: Callable[[], Any], seed: int) -> Any:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
+from selfsup.embedding import opened_for
 from selfsup.evaluation import baselines as beside
 from selfsup.evaluation.baselines import Told
 from selfsup.evaluation.draws import check_labels_per_class
@@ -24,6 +17,7 @@ from selfsup.evaluation.notes import notes_on
 from selfsup.evaluation.predictions import stack
 from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.results import Results
+from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
 from selfsup.evaluation.scoreboard import Entry, chosen_layers, classes_of, comparisons_of, confusion_of, metric_name, rows_of, said_by
 from selfsup.options import check_choice
 from selfsup.run import Run
@@ -33,7 +27,7 @@ MOST_CLASSES = 40
 
 
 def evaluate(
-    runs: Run | str | Path | Sequence[Run | str | Path],
+    runs: Runs,
     data: Any = None,
     *,
     labels: Any,
@@ -45,6 +39,10 @@ def evaluate(
     weights: str | Path | None = None,
     seed: int = 0,
     groups: Any = None,
+    text: str | None = None,
+    id: str | None = None,
+    language: str | None = None,
+    encoding: str | None = None,
 ) -> Results:
     """Score runs by what probes learn from few labels, with 95 % intervals, beside baselines; the primary score is linear at 10 a class.
 
@@ -52,18 +50,20 @@ def evaluate(
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
     drawn, `seed` what they follow from. `baselines` are all, none (False) or some: "untrained", "scratch", which takes longest, and
-    "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more. Writes results.json,
-    predictions.parquet and labels.parquet into `out` (by default the folder the runs are in), and results.json and labels.parquet into
-    each run.
+    "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more. `text`, `id`, `language` and `encoding`
+    say how texts are read, as for `pretrain`; what is not said is as the first run had it, if it learned from this data. Writes
+    results.json, predictions.parquet and labels.parquet into `out` (by default the folder the runs are in), and results.json and
+    labels.parquet into each run.
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
-    opened = _opened(runs)
+    opened = opened_runs(runs)
     wanted = _wanted(baselines, ground_of(opened[0]))
-    folder = _folder(opened, out)
+    folder = results_folder(opened, out)
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, groups)
-    grounds = _grounds(opened, opened[0].data if data is None else data, protocol)
+    read = opened_for(opened[0], data, {"text": text, "id": id, "language": language, "encoding": encoding})
+    grounds = _grounds(opened, read, protocol)
     first = grounds[opened[0].name]
-    with _progress() as told:
+    with progress() as told:
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
         entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted)
     notes = notes_on(entries, first, protocol=protocol, runs=opened)
@@ -81,52 +81,13 @@ def _wanted(baselines: bool | Sequence[str], kind: type[Ground]) -> tuple[str, .
     return names
 
 
-def _opened(runs: Run | str | Path | Sequence[Run | str | Path]) -> list[Run]:
-    several = [runs] if isinstance(runs, Run | str | Path) else list(runs)
-    if not several:
-        raise ValueError("no run was given: expected one folder of a run, or several")
-    opened = [run if isinstance(run, Run) else Run.open(run) for run in several]
-    names = [run.name for run in opened]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"two runs have the same name ({', '.join(sorted(names))}): give each once, and rename folders that are called alike"
-        )
-    return opened
-
-
-ALIKE = (
-    "task", "options", "backbone", "size", "views", "weights", "batch_size", "accumulate", "optimizer", "learning_rate", "weight_decay",
-    "clip", "schedule", "pictures", "fingerprint",
-)  # fmt: skip
-"""What runs of one row have in common: every setting but the seed, and steps where a time was given."""
-
-
-def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in their seed only, under the name of their task; with what tells them apart where a task was run otherwise too."""
-    alike: dict[str, list[Run]] = {}
-    for run in runs:
-        settings = dataclasses.asdict(run)
-        key = {name: settings[name] for name in ALIKE} | {"length": run.budget or run.steps}
-        alike.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(run)
-    named: dict[str, list[Run]] = {}
-    for group in alike.values():
-        task = group[0].row
-        namesakes = [other for other in alike.values() if other[0].row == task]
-        named[task if len(namesakes) == 1 else f"{task} ({', '.join(run.name for run in group)})"] = group
-    return named
-
-
 Grounds = Mapping[str, Ground]
 """The ground of each run, by its name."""
 
 
-def _grounds(runs: Sequence[Run], data: Any, protocol: Protocol) -> Grounds:
-    """One ground for all runs that read the data alike: the same items, labels and draws on each."""
-    kinds = {run.kind for run in runs}
-    if len(kinds) > 1:
-        raise ValueError(f"the runs learned from different kinds of data ({', '.join(sorted(kinds))}): evaluate each kind by itself.")
+def _grounds(runs: Sequence[Run], opened: Any, protocol: Protocol) -> Grounds:
+    """One ground for all runs that read the opened data alike: the same items, labels and draws on each."""
     kind = ground_of(runs[0])
-    opened = kind.reads.opened(data)
     made: dict[Any, Ground] = {}
     for run in runs:
         key = kind.key(run)
@@ -211,31 +172,9 @@ def _results(entries: Sequence[Entry], problem: Problem, *, data: str, protocol:
     )
 
 
-def _folder(runs: Sequence[Run], out: str | Path | None) -> Path:
-    """Where results go: `out`, the only run's folder, or the one that all runs lie in. Raises ValueError before anything is scored."""
-    if out is not None or len(runs) == 1:
-        return runs[0].folder if out is None else Path(out)
-    parents = {run.folder.resolve().parent for run in runs}
-    if len({parent.anchor for parent in parents}) > 1 or not os.access(common := Path(os.path.commonpath(parents)), os.W_OK):
-        raise ValueError(f"the runs lie in unrelated folders ({', '.join(sorted(map(str, parents)))}); say with --out where scores go.")
-    return common
-
-
 def _saved(results: Results, runs: Sequence[Run], out: Path) -> Results:
     """Write everything into `out`; into each run results.json, where `embed` finds its layer, and the labels, for its report."""
     saved = results.save(out)
     assert saved.folder is not None
-    for run in runs:
-        if run.folder.resolve() != saved.folder.resolve():
-            for name in ("results.json", "labels.parquet"):
-                shutil.copyfile(saved.folder / name, run.folder / name)
+    copy_into_runs(("results.json", "labels.parquet"), runs, saved.folder)
     return saved
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """A line on stderr that says what is being scored, and for how long it has been."""
-    columns = (SpinnerColumn(), TextColumn("scoring {task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        row = progress.add_task("", total=None)
-        yield lambda words: progress.update(row, description=words)

@@ -8,6 +8,7 @@ count. How a document is cut is part of the number, so results carry it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -72,13 +73,37 @@ class Bits:
     accuracy: Interval | None = None
 
 
+@dataclass
+class Tally:
+    """Sums over the judged tokens of each document: nats, bytes, tokens, and tokens guessed right."""
+
+    sums: dict[int, Float[np.ndarray, "4"]] = field(default_factory=dict)
+    languages: list[str | None] = field(default_factory=list)
+    hidden: Counter[int] = field(default_factory=Counter)
+    guesses: bool = False
+
+    def add(self, number: int, *, nats: Float[np.ndarray, "K"], lengths: Int[np.ndarray, "K"], right: np.ndarray | None = None) -> None:
+        """Take judged tokens of a document in; those without bytes do not count."""
+        real = lengths > 0
+        self.guesses |= right is not None
+        hits = 0 if right is None else right[real].sum()
+        more = np.array([nats[real].sum(), lengths.sum(), real.sum(), hits], dtype=np.float64)
+        self.sums[number] = self.sums.get(number, np.zeros(4)) + more
+
+
 @dataclass(frozen=True)
 class Modelling:
-    """In total, and for each language; and in words how documents were cut, which is part of the number."""
+    """In total, and for each language; and in words how documents were cut, which is part of the number.
+
+    `commonest` is the share of hidden tokens that are the most frequent one, which always guessing that would get right. `tallies` are the
+    sums that all is made from, one for each network that was judged.
+    """
 
     total: Bits
     languages: dict[str, Bits]
     how: str
+    commonest: float | None = None
+    tallies: list[Tally] = field(default_factory=list, repr=False, compare=False)
 
 
 def bits_per_byte(
@@ -99,7 +124,7 @@ def bits_per_byte(
     stride = context // 2 if stride is None else stride
     if not 1 <= stride < context:
         raise ValueError(f"stride is {stride}: expected 1 to {context - 1}, less than the context of {context} tokens.")
-    tally = _Tally()
+    tally = Tally()
 
     def windows(number: int, text: TokenText) -> Iterator[_Piece]:
         ids = text.tokens if start is None else np.concatenate([[start], text.tokens])
@@ -118,7 +143,7 @@ def bits_per_byte(
             lengths = bytes_of.numpy()[piece.ids[piece.judged]]
             tally.add(piece.number, nats=-logs[piece.judged - 1], lengths=lengths)
     before = "each document after a start token" if start is not None else "each document by itself, its first token not judged"
-    return tally.result(f"windows of {context} tokens that advance by {stride}, {before}")
+    return _result([tally], f"windows of {context} tokens that advance by {stride}, {before}")
 
 
 def hidden_tokens(
@@ -137,7 +162,7 @@ def hidden_tokens(
     by `mask`, all of them: random and kept words would be told from the training's shares of them. Which ones follows from `seed` and the
     document's number alone. Windows of a single token, which sees nothing, are left out.
     """
-    tally = _Tally()
+    tally = Tally()
 
     def windows(number: int, text: TokenText) -> Iterator[_Piece]:
         rng = np.random.default_rng([seed, number])
@@ -157,7 +182,8 @@ def hidden_tokens(
         right = (likeliest.cpu() == targets).numpy()
         for piece, nats, hit in zip(pieces, -logs.double().cpu().numpy(), right, strict=True):
             tally.add(piece.number, nats=nats, lengths=bytes_of.numpy()[piece.ids[piece.judged]], right=hit)
-    return tally.result(f"{rate:.0%} of the tokens hidden (seed {seed}), in windows of at most {context} tokens")
+            tally.hidden.update(piece.ids[piece.judged].tolist())
+    return _result([tally], f"{rate:.0%} of the tokens hidden (seed {seed}), in windows of at most {context} tokens")
 
 
 class _Piece(NamedTuple):
@@ -171,7 +197,7 @@ class _Piece(NamedTuple):
 _Windows = Callable[[int, TokenText], Iterator[_Piece]]
 
 
-def _batches(documents: Iterable[TokenText], windows: _Windows, tally: _Tally) -> Iterator[list[_Piece]]:
+def _batches(documents: Iterable[TokenText], windows: _Windows, tally: Tally) -> Iterator[list[_Piece]]:
     """Windows of equal length with equally many judged tokens together, some documents at a time."""
     numbered = enumerate(documents)
     while some := list(islice(numbered, DOCUMENTS)):
@@ -196,34 +222,29 @@ def _shape(piece: _Piece) -> tuple[int, int]:
     return len(piece.ids), len(piece.judged)
 
 
-@dataclass
-class _Tally:
-    """Sums over the judged tokens of each document: nats, bytes, tokens, and tokens guessed right."""
+def joined(several: Sequence[Modelling]) -> Modelling:
+    """Several seeds of one network, judged on the same documents, as one."""
+    return _result([tally for one in several for tally in one.tallies], several[0].how)
 
-    sums: dict[int, Float[np.ndarray, "4"]] = field(default_factory=dict)
-    languages: list[str | None] = field(default_factory=list)
-    guesses: bool = False
 
-    def add(self, number: int, *, nats: Float[np.ndarray, "K"], lengths: Int[np.ndarray, "K"], right: np.ndarray | None = None) -> None:
-        """Take judged tokens of a document in; those without bytes do not count."""
-        real = lengths > 0
-        self.guesses |= right is not None
-        hits = 0 if right is None else right[real].sum()
-        more = np.array([nats[real].sum(), lengths.sum(), real.sum(), hits], dtype=np.float64)
-        self.sums[number] = self.sums.get(number, np.zeros(4)) + more
+def _result(tallies: list[Tally], how: str) -> Modelling:
+    """The scores. Raises ValueError when no token was judged."""
+    every = [{number for number, sums in tally.sums.items() if sums[1] > 0} for tally in tallies]
+    judged = sorted(set.intersection(*every))
+    if not judged:
+        raise ValueError("no token was judged: expected documents of two tokens or more that stand for text.")
+    by_language: dict[str, list[int]] = {}
+    for number in judged:
+        by_language.setdefault(tallies[0].languages[number] or "unknown", []).append(number)
+    total, languages = _bits(tallies, judged), {name: _bits(tallies, numbers) for name, numbers in sorted(by_language.items())}
+    hidden = tallies[0].hidden
+    commonest = max(hidden.values()) / hidden.total() if hidden else None
+    return Modelling(total, languages, how, commonest, tallies)
 
-    def result(self, how: str) -> Modelling:
-        """The scores. Raises ValueError when no token was judged."""
-        judged = sorted(number for number, sums in self.sums.items() if sums[1] > 0)
-        if not judged:
-            raise ValueError("no token was judged: expected documents of two tokens or more that stand for text.")
-        by_language: dict[str, list[int]] = {}
-        for number in judged:
-            by_language.setdefault(self.languages[number] or "unknown", []).append(number)
-        return Modelling(self._bits(judged), {name: self._bits(numbers) for name, numbers in sorted(by_language.items())}, how)
 
-    def _bits(self, numbers: Sequence[int]) -> Bits:
-        nats, lengths, tokens, right = np.stack([self.sums[number] for number in numbers]).T
-        accuracy = ratio_interval(right, tokens, high=1.0) if self.guesses else None
-        bits = ratio_interval(nats / math.log(2), lengths)
-        return Bits(bits, int(lengths.sum()), int(tokens.sum()), len(numbers), accuracy)
+def _bits(tallies: Sequence[Tally], numbers: Sequence[int]) -> Bits:
+    sums = np.stack([np.stack([tally.sums[number] for number in numbers], axis=1) for tally in tallies], axis=1)
+    nats, lengths, tokens, right = sums  # each S N
+    accuracy = ratio_interval(right, tokens, high=1.0) if tallies[0].guesses else None
+    bits = ratio_interval(nats / math.log(2), lengths)
+    return Bits(bits, int(lengths[0].sum()), int(tokens[0].sum()), len(numbers), accuracy)

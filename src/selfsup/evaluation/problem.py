@@ -53,8 +53,13 @@ class Protocol:
     def primary(self) -> Setting:
         """Linear at 10 labels a class; else the nearest to it that was asked for."""
         probe = "linear" if "linear" in self.probes else self.probes[0]
-        numbers = [count for count in self.labels_per_class if isinstance(count, int)]
-        return Setting(probe, min(numbers, key=lambda count: abs(count - 10), default="all"))
+        return Setting(probe, primary_count(self.labels_per_class))
+
+
+def primary_count(labels_per_class: Sequence[LabelsPerClass]) -> LabelsPerClass:
+    """Ten labels a class, or the nearest to it."""
+    numbers = [count for count in labels_per_class if isinstance(count, int)]
+    return min(numbers, key=lambda count: abs(count - 10), default="all")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from selfsup.reporting.collect import Collected, collect
 from selfsup.reporting.curves import curves
+from selfsup.reporting.language_scores import language_scores
 from selfsup.reporting.map import maps
 from selfsup.reporting.markup import Html, section, tag
 from selfsup.reporting.neighbours import neighbours
@@ -61,6 +62,7 @@ def _sections(collected: Collected, without_samples: bool) -> list[Html]:
         number = f"-{i + 1}" if i else ""
         sections.append(scores(results, shades, anchor=f"scores{number}", hidden=hidden))
         sections.append(efficiency(results, shades, anchor=f"labels{number}"))
+    sections += language_scores(collected, shades)
     sections += _embeddings(collected, firsts, shades, without_samples)
     if runs:
         layers = {name: layer for results in collected.results for name, layer in (results.facts.get("chosen_layer") or {}).items()}

@@ -68,6 +68,18 @@ def as_code(word: str | None) -> str | None:
     return "-".join((first.lower(), *(part.title() if len(part) == 4 else part.upper() for part in parts)))
 
 
+def name_without(name: str, language: str | None) -> str:
+    """What an id is called in every language: without the folder, the part of a file's name, or the ending that says this one."""
+    name = re.sub(r"~\d+$", "", name)
+    if language is None:
+        return name
+    code = re.escape(language).replace(r"\-", "[-_]")
+    *folders, file = name.split("/")
+    kept = [folder for folder in folders if not re.fullmatch(code, folder, re.IGNORECASE)]
+    file = re.sub(rf"(?:^|[._-]){code}(?=[._-]|$)", "", file, count=1, flags=re.IGNORECASE)
+    return "/".join([*kept, file])
+
+
 def _in_name(name: str) -> str | None:
     """The de in page.de.txt, page_de.txt, page-de-DE.md.gz or de.txt."""
     stem = bare_name(name)
