@@ -1,0 +1,69 @@
+"""What the network read: some texts before and after the task's views, from samples/seen.json."""
+
+from __future__ import annotations
+
+import json
+
+from selfsup.data.special_tokens import roles_beside
+from selfsup.reporting.alignment import END, Piece, Special, aligned
+from selfsup.reporting.excerpts import EXCERPT, excerpt, passage
+from selfsup.reporting.markup import Html, join, section, tag
+from selfsup.reporting.wording import task_title
+from selfsup.run import Run
+
+_ROWS = 6
+
+
+def read_seen(run: Run) -> tuple[list[str], list[str]]:
+    """Texts before and after the task's views, as many after as before or none; empty where the file is missing or damaged."""
+    try:
+        content = json.loads((run.samples / "seen.json").read_text(encoding="utf-8"))
+        before, after = ([str(text) for text in content.get(name) or []][:_ROWS] for name in ("text", "seen"))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return [], []
+    return before, after if len(after) == len(before) else []
+
+
+def seen_texts(runs: list[Run]) -> Html:
+    """The section on what tasks hide or change in texts."""
+    return section("read", "What the network read", *(_sheet(run) for run in runs))
+
+
+def _sheet(run: Run) -> Html:
+    heading = tag("h3", task_title(run.row))
+    before, after = read_seen(run)
+    if not before:
+        return tag("div", heading, tag("p", "No texts were kept in this run (samples/seen.json is missing).", class_="empty"))
+    special = _special(run)
+    pairs = [aligned(text, seen, special, most=EXCERPT) for text, seen in zip(before, after, strict=False)]
+    if not any(piece.changed for pieces in pairs for piece in pieces):
+        words = "Nothing is hidden: the network reads the text as it stands."
+        plain = [passage(excerpt(special.ending.sub(END, text))) for text in before]
+        return tag("div", heading, tag("p", words, _ending(before, special), class_="note"), *plain)
+    words = "Left, text as it is, with what was hidden or changed marked. Right, what the network was given instead."
+    rows = [tag("div", passage(_before(pieces)), passage(_after(pieces)), class_="seen") for pieces in pairs]
+    titles = tag("div", tag("span", "the text"), tag("span", "what the network read"), class_="seen titles")
+    return tag("div", heading, tag("p", words, _ending([*before, *after], special), class_="note"), titles, *rows)
+
+
+def _special(run: Run) -> Special:
+    """The special tokens of the run's own tokeniser beside the usual ones."""
+    told = roles_beside(run.folder)
+    hiding = [name for role, name in told.items() if role in ("mask", "unk")]
+    return Special(hiding=hiding, ending=[name for role, name in told.items() if role not in ("mask", "unk")])
+
+
+def _ending(texts: list[str], special: Special) -> str:
+    return f" {END} stands where a document ends." if any(END in special.ending.sub(END, text) for text in texts) else ""
+
+
+def _before(pieces: list[Piece]) -> Html:
+    return join(tag("mark", piece.text) if piece.changed and piece.text else piece.text for piece in pieces)
+
+
+def _after(pieces: list[Piece]) -> Html:
+    kinds = ("hidden" if piece.hidden else "changed" for piece in pieces)
+    return join(
+        tag("mark", piece.seen, class_=kind) if piece.changed and piece.seen else piece.seen if not piece.changed else ""
+        for piece, kind in zip(pieces, kinds, strict=True)
+    )
