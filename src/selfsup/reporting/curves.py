@@ -15,7 +15,7 @@ from selfsup.run import Run
 
 _LOSS = Plot(width=520, height=300, left=50, x_low=0.0)
 _SMALL = Plot(width=270, height=130, low=0.0, x_low=0.0)
-_IN_NATS = ({"words"}, {"reconstruction"})  # terms of losses that are nats per predicted token, and nothing else
+_IN_NATS = {"words"}  # the term of losses that are nats per predicted token, and nothing else
 _BITS = "Bits per byte count how many bits the network would need to write down one byte of text: fewer is better, whatever the tokeniser. "
 
 
@@ -74,7 +74,7 @@ def _at_the_end(run: Run) -> str:
 def bits_per_nat(run: Run, log: Metrics) -> float | None:
     """What makes bits per byte of the loss; None where the loss is not that of words, or where nobody counted their bytes."""
     size = run.choices.get("bytes_per_token")
-    if run.kind != "text" or not isinstance(size, int | float) or not size > 0 or set(log.terms) not in _IN_NATS:
+    if run.kind != "text" or not isinstance(size, int | float) or not size > 0 or set(log.terms) != _IN_NATS:
         return None
     return 1 / (math.log(2) * size)
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from selfsup.data.documents import Documents, open_documents
 from selfsup.data.documents.files import FileDocuments
-from selfsup.reporting.excerpts import excerpt
+from selfsup.data.token_files import PARTS
+from selfsup.data.token_store import TokenStore
+from selfsup.data.tokenizer import Tokenizer
+from selfsup.reporting.excerpts import EXCERPT, excerpt
 from selfsup.run import Run
 
 MOST_BYTES = 2 * 10**9
@@ -19,8 +22,10 @@ _OPTIONS = ("text", "id", "language", "encoding")
 def read_again(run: Run, names: Set[str], *, most_bytes: int = MOST_BYTES) -> dict[str, str]:
     """Excerpts of documents by id, in one pass that ends with the last of them; those that are gone are left out.
 
-    Raises ValueError when the data cannot be opened, and when none of the documents is in it.
+    What was in memory and lies in no file is told from the tokens the run learned from, while these are kept. Raises ValueError when the data cannot be opened, and when none of the documents is in it.
     """
+    if not run.root and run.choices.get("tokens"):
+        return _from_tokens(run, names)
     found: dict[str, str] = {}
     documents = _narrowed(_opened(run), names, named=bool(run.reading.get("id")))
     for document in documents:
@@ -30,6 +35,17 @@ def read_again(run: Run, names: Set[str], *, most_bytes: int = MOST_BYTES) -> di
             break
     if not found and names:
         raise ValueError("none of the documents is there any more")
+    return found
+
+
+def _from_tokens(run: Run, names: Set[str]) -> dict[str, str]:
+    """Excerpts of documents as the run's tokeniser kept them."""
+    tokenizer, folder = Tokenizer.load(run.folder), Path(run.choices["tokens"])
+    found: dict[str, str] = {}
+    for part in PARTS:
+        store = TokenStore.open(folder, context=1, part=part)
+        numbers = (number for number in range(store.documents) if store.document_id(number) in names)
+        found |= {store.document_id(number): excerpt(tokenizer.decode(store.document_tokens(number)[:EXCERPT])) for number in numbers}
     return found
 
 

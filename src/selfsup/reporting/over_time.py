@@ -15,7 +15,7 @@ from selfsup.run import Run
 OPEN = "[MASK]"
 """How a hidden word is written in a prompt."""
 
-_PROMPTS, _STEPS, _BLANKS, _GUESSES = 4, 4, 4, 5
+_PROMPTS, _STEPS, _BLANKS, _GUESSES = 4, 4, 5, 5
 _LONGEST_WORD = 24
 
 Line = dict[str, Any]
