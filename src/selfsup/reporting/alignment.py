@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-# Scripts that put no space between words: each letter is a unit, as what is hidden is shorter than a sentence.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Letters of scripts that put no space between words, as ranges: each is a unit, as what is hidden is shorter than a sentence."""
+
 _HIDING = r"\[MASK\]|<mask>|<MASK>|<\|mask\|>|<extra_id_\d+>|\[UNK\]|<unk>|<UNK>"
 _ENDING = (
     r"\[(?:PAD|BOS|EOS|CLS|SEP)\]|</?s>|<(?:pad|bos|eos|cls|sep)>|<\|(?:endoftext|startoftext|begin_of_text|end_of_text|pad|padding)\|>"
@@ -36,7 +37,7 @@ class Special:
         self.hiding = "|".join([*map(re.escape, hiding), _HIDING])
         self.ending = re.compile("|".join([*map(re.escape, ending), _ENDING]))
         self.hides = re.compile(rf"(?:{self.hiding})(?:\s*(?:{self.hiding}))*")
-        self.unit = re.compile(rf"{self.hiding}|[{_UNSPACED}]|\w+|\s+|.", re.DOTALL)
+        self.unit = re.compile(rf"{self.hiding}|[{UNSPACED}]|\w+|\s+|.", re.DOTALL)
 
 
 def aligned(text: str, seen: str, special: Special, *, most: int) -> list[Piece]:

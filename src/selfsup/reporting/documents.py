@@ -22,7 +22,8 @@ _OPTIONS = ("text", "id", "language", "encoding")
 def read_again(run: Run, names: Set[str], *, most_bytes: int = MOST_BYTES) -> dict[str, str]:
     """Excerpts of documents by id, in one pass that ends with the last of them; those that are gone are left out.
 
-    What was in memory and lies in no file is told from the tokens the run learned from, while these are kept. Raises ValueError when the data cannot be opened, and when none of the documents is in it.
+    What was in memory and lies in no file is told from the tokens the run learned from, while these are kept. Raises ValueError when the
+    data cannot be opened, and when none of the documents is in it.
     """
     if not run.root and run.choices.get("tokens"):
         return _from_tokens(run, names)

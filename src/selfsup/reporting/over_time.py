@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from selfsup.reporting.alignment import UNSPACED
 from selfsup.reporting.excerpts import EXCERPT, excerpt, passage
 from selfsup.reporting.markup import Html, join, section, tag
 from selfsup.reporting.wording import count, task_title
@@ -17,6 +18,8 @@ OPEN = "[MASK]"
 
 _PROMPTS, _STEPS, _BLANKS, _GUESSES = 4, 4, 5, 5
 _LONGEST_WORD = 24
+# What a word stands behind with a space between: many tokenisers keep that space in the word, and hide it with it.
+_SPACED = re.compile(rf"[^\s([{{<\"'„“‘«¿¡{UNSPACED}]$")
 
 Line = dict[str, Any]
 
@@ -130,7 +133,7 @@ def _with_truths(prompt: str, truths: Sequence[str]) -> Html:
     most = max(20, 2 * EXCERPT // len(parts))
     shown = [_shortened(parts[0], most, keep_end=True)]
     for number, (truth, part) in enumerate(zip(truths, parts[1:], strict=True)):
-        space = " " if parts[number][-1:].isspace() or truth[:1].isspace() else ""
+        space = " " if _SPACED.search(parts[number]) else ""
         shown += [space, tag("mark", tag("bdi", _word(truth)), tag("sup", number + 1)), _shortened(part, most, keep_end=False)]
     return join(shown)
 
