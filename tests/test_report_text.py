@@ -310,7 +310,7 @@ def test_alignment_ends_with_what_is_shown() -> None:
 
 
 def test_own_special_tokens_are_known() -> None:
-    special = Special(hiding=["@hole@"], ending=["@stop@"])
+    special = Special(mask=["@hole@"], ending=["@stop@"])
     pieces = aligned("one two@stop@ three", "one@hole@@stop@ three", special, most=EXCERPT)
     assert [(piece.text, piece.seen, piece.hidden) for piece in pieces if piece.changed] == [(" two", "@hole@", True)]
 

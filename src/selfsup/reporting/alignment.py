@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from pathlib import Path
 from typing import NamedTuple
+
+from selfsup.data.special_tokens import roles_beside
+from selfsup.reporting.excerpts import straight
 
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Letters of scripts that put no space between words, as ranges: each is a unit, as what is hidden is shorter than a sentence."""
 
-_HIDING = r"\[MASK\]|<mask>|<MASK>|<\|mask\|>|<extra_id_\d+>|\[UNK\]|<unk>|<UNK>"
+_MASK = r"\[MASK\]|<mask>|<MASK>|<\|mask\|>"
+_HIDING = r"<extra_id_\d+>|\[UNK\]|<unk>|<UNK>"
 _ENDING = (
     r"\[(?:PAD|BOS|EOS|CLS|SEP)\]|</?s>|<(?:pad|bos|eos|cls|sep)>|<\|(?:endoftext|startoftext|begin_of_text|end_of_text|pad|padding)\|>"
 )
+_ENDS = ("pad", "bos", "eos", "cls", "sep")
 END = "¶"
 """Stands for all tokens that begin, end or fill a document."""
 
@@ -33,17 +39,28 @@ class Piece(NamedTuple):
 class Special:
     """Names of tokens that stand for no text: the usual ones, and those of a run's own tokeniser."""
 
-    def __init__(self, *, hiding: Iterable[str] = (), ending: Iterable[str] = ()) -> None:
-        self.hiding = "|".join([*map(re.escape, hiding), _HIDING])
-        self.ending = re.compile("|".join([*map(re.escape, ending), _ENDING]))
-        self.hides = re.compile(rf"(?:{self.hiding})(?:\s*(?:{self.hiding}))*")
-        self.unit = re.compile(rf"{self.hiding}|[{UNSPACED}]|\w+|\s+|.", re.DOTALL)
+    def __init__(self, *, mask: Iterable[str] = (), ending: Iterable[str] = ()) -> None:
+        one = "|".join([*map(re.escape, mask), _MASK])
+        self.mask = re.compile(one)
+        self.hides = re.compile(rf"(?:{one}|{_HIDING})(?:\s*(?:{one}|{_HIDING}))*")
+        self.unit = re.compile(rf"{one}|{_HIDING}|[{UNSPACED}]|\w+|\s+|.", re.DOTALL)
+        self._ending = re.compile("|".join([*map(re.escape, ending), _ENDING]))
+
+    @classmethod
+    def of(cls, folder: Path) -> Special:
+        """Those of the tokeniser in a folder, too."""
+        told = roles_beside(folder)
+        return cls(mask=[name for role, name in told.items() if role == "mask"], ending=[told[role] for role in _ENDS if role in told])
+
+    def plain(self, text: str) -> str:
+        """A text in which one sign stands for all tokens that begin or end a document, and nothing turns the direction of others."""
+        return straight(self._ending.sub(END, text))
 
 
 def aligned(text: str, seen: str, special: Special, *, most: int) -> list[Piece]:
     """Pieces of the first `most` characters of `text`, each with what was seen of it."""
     reach = 4 * most  # beyond what is shown, so that the end of what is shown finds its counterpart
-    before, after = (special.unit.findall(special.ending.sub(END, one)[:reach]) for one in (text, seen))
+    before, after = (special.unit.findall(special.plain(one)[:reach]) for one in (text, seen))
     pieces: list[Piece] = []
     for kind, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         one, other = "".join(before[i:j]), "".join(after[k:m])

@@ -16,7 +16,9 @@ from selfsup.run import Run
 _LOSS = Plot(width=520, height=300, left=50, x_low=0.0)
 _SMALL = Plot(width=270, height=130, low=0.0, x_low=0.0)
 _IN_NATS = {"words"}  # the term of losses that are nats per predicted token, and nothing else
-_BITS = "Bits per byte count how many bits the network would need to write down one byte of text: fewer is better, whatever the tokeniser. "
+_BITS = (
+    "Bits per byte: how many the network would need to write down one byte of what it predicts; fewer is better, whatever the tokeniser. "
+)
 
 
 def curves(runs: Sequence[Run], shades: dict[str, str]) -> Html:
@@ -98,7 +100,7 @@ def _charts(runs: list[Run], logs: list[Metrics], shade: str) -> Html:
     ]
     factors = [factor for factor in bits if factor is not None]
     if len(factors) == len(logs):  # the sentence above says how long was waited
-        small[1] = _panel("Loss, nats per token", logs, "loss", shade, replace(_SMALL, low=None))
+        small[:2] = [_panel("Loss, nats per token", logs, "loss", shade, replace(_SMALL, low=None)), small[0]]
         return tag("div", _bits(logs, factors, shade), *small, class_="charts")
     large = tag("figure", tag("figcaption", "Loss over steps"), line_chart(lines, loss_plot, description="Loss over steps"), class_="large")
     return tag("div", large, *small, class_="charts")

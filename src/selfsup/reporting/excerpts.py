@@ -13,10 +13,15 @@ _WHITE = 4  # times as many are looked at, as much may be white space
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
+def straight(text: str) -> str:
+    """A text without marks that turn the direction of what follows."""
+    return _TURNING.sub("", text)
+
+
 def excerpt(text: str, most: int = EXCERPT) -> str:
     """The beginning of a text: any white space as one space, at most `most` characters, cut between words where they are not too long."""
     head = text[: _WHITE * most]
-    plain = " ".join(_TURNING.sub("", head).split())
+    plain = " ".join(straight(head).split())
     if len(plain) <= most:
         return f"{plain}…" if len(head) < len(text) else plain
     end = most - 1

@@ -55,14 +55,22 @@ def languages(runs: Sequence[Run]) -> Html | None:
     if not blocks:
         return None
     lead = (
-        "Grey is a language's share of the text, blue its share of the training: small languages are seen more often than once. "
+        "Grey is a language's share of the text, blue its share of the training: small languages are repeated. "
         "Many bytes per token: the tokeniser knows the language well. Few bits per byte: the network does."
     )
     return section("languages", "Languages", *blocks, lead=lead)
 
 
 def _block(run: Run, rows: list[Language]) -> Html:
-    head = ["language", "documents", "tokens", "share of text and of training", "times seen", "bytes per token", "unknown tokens, %"]
+    head = [
+        "language",
+        "documents",
+        "tokens",
+        "share of text and of training",
+        "times seen per pass",
+        "bytes per token",
+        "unknown tokens, %",
+    ]
     learned = any(row.bits_per_byte == row.bits_per_byte or row.loss == row.loss for row in rows)
     head += ["loss, nats per token", "bits per byte"] if learned else []
     longest = max((max(row.share, row.sampled) for row in rows if row.share == row.share), default=1.0) or 1.0

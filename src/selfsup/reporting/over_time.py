@@ -7,14 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from selfsup.reporting.alignment import UNSPACED
+from selfsup.reporting.alignment import UNSPACED, Special
 from selfsup.reporting.excerpts import EXCERPT, excerpt, passage
 from selfsup.reporting.markup import Html, join, section, tag
 from selfsup.reporting.wording import count, task_title
 from selfsup.run import Run
-
-OPEN = "[MASK]"
-"""How a hidden word is written in a prompt."""
 
 _PROMPTS, _STEPS, _BLANKS, _GUESSES = 4, 4, 5, 5
 _LONGEST_WORD = 24
@@ -65,7 +62,8 @@ def _sheet(run: Run, lines: list[Line]) -> Html:
         else "In grey the prompt, then what the network wrote after it, drawn at random by its probabilities."
     )
     block = _filled if filling else _continued
-    blocks = [block(prompt, {step: made[prompt, step] for step in steps if (prompt, step) in made}) for prompt in prompts]
+    special = Special.of(run.folder)
+    blocks = [block(prompt, {step: made[prompt, step] for step in steps if (prompt, step) in made}, special) for prompt in prompts]
     return tag("div", tag("h3", task_title(run.row)), tag("p", words, class_="note"), *blocks)
 
 
@@ -76,11 +74,14 @@ def spaced(numbers: Sequence[int], most: int) -> list[int]:
     return [numbers[round(place * (len(numbers) - 1) / (most - 1))] for place in range(most)]
 
 
-def _continued(prompt: str, made: dict[int, Line]) -> Html:
-    shown = excerpt(prompt, EXCERPT // 2)
+def _continued(prompt: str, made: dict[int, Line], special: Special) -> Html:
+    shown = excerpt(special.plain(prompt), EXCERPT // 2)
     rows = [
         tag(
-            "div", _step(step), passage(join([tag("span", shown, class_="prompt"), " ", excerpt(str(line.get("text", "")))])), class_="made"
+            "div",
+            _step(step),
+            passage(join([tag("span", shown, class_="prompt"), " ", excerpt(special.plain(str(line.get("text", ""))))])),
+            class_="made",
         )
         for step, line in made.items()
     ]
@@ -113,7 +114,7 @@ def _same(guess: str, truth: str) -> bool:
     return guess.strip() == truth.strip()
 
 
-def _filled(prompt: str, made: dict[int, Line]) -> Html:
+def _filled(prompt: str, made: dict[int, Line], special: Special) -> Html:
     blanks = next((line["blanks"] for line in made.values() if line.get("blanks")), [])
     head = tag("tr", tag("td"), *(tag("th", f"step {count(step)}", scope="col") for step in made))
     body = []
@@ -122,14 +123,15 @@ def _filled(prompt: str, made: dict[int, Line]) -> Html:
         name = tag("th", tag("sup", number + 1), tag("bdi", _word(truth)), scope="row")
         body.append(tag("tr", name, *(tag("td", *(_guess(word, chance, truth) for word, chance in some[:_GUESSES])) for some in guessed)))
     table = tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="guesses"), class_="scroll", tabindex="0")
-    return tag("div", passage(_with_truths(prompt, [truth for truth, _ in blanks])), table, class_="prompted")
+    return tag(
+        "div", passage(_with_truths(special.mask.split(special.plain(prompt)), [truth for truth, _ in blanks])), table, class_="prompted"
+    )
 
 
-def _with_truths(prompt: str, truths: Sequence[str]) -> Html:
-    """The prompt with its hidden words in their places, numbered; all of it if it is not far longer than an excerpt."""
-    parts = prompt.split(OPEN)
+def _with_truths(parts: Sequence[str], truths: Sequence[str]) -> Html:
+    """What stands between hidden words, and these in their places, numbered; all of it if it is not far longer than an excerpt."""
     if len(parts) != len(truths) + 1:
-        return Html(join([excerpt(prompt, 2 * EXCERPT)]))
+        return join([excerpt(" … ".join(parts), 2 * EXCERPT)])
     most = max(20, 2 * EXCERPT // len(parts))
     shown = [_shortened(parts[0], most, keep_end=True)]
     for number, (truth, part) in enumerate(zip(truths, parts[1:], strict=True)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from selfsup.data.special_tokens import roles_beside
 from selfsup.reporting.alignment import END, Piece, Special, aligned
 from selfsup.reporting.excerpts import EXCERPT, excerpt, passage
 from selfsup.reporting.markup import Html, join, section, tag
@@ -34,11 +33,11 @@ def _sheet(run: Run) -> Html:
     before, after = read_seen(run)
     if not before:
         return tag("div", heading, tag("p", "No texts were kept in this run (samples/seen.json is missing).", class_="empty"))
-    special = _special(run)
+    special = Special.of(run.folder)
     pairs = [aligned(text, seen, special, most=EXCERPT) for text, seen in zip(before, after, strict=False)]
     if not any(piece.changed for pieces in pairs for piece in pieces):
         words = "Nothing is hidden: the network reads the text as it stands."
-        plain = [passage(excerpt(special.ending.sub(END, text))) for text in before]
+        plain = [passage(excerpt(special.plain(text))) for text in before]
         return tag("div", heading, tag("p", words, _ending(before, special), class_="note"), *plain)
     words = "Left, text as it is, with what was hidden or changed marked. Right, what the network was given instead."
     rows = [tag("div", passage(_before(pieces)), passage(_after(pieces)), class_="seen") for pieces in pairs]
@@ -46,15 +45,8 @@ def _sheet(run: Run) -> Html:
     return tag("div", heading, tag("p", words, _ending([*before, *after], special), class_="note"), titles, *rows)
 
 
-def _special(run: Run) -> Special:
-    """The special tokens of the run's own tokeniser beside the usual ones."""
-    told = roles_beside(run.folder)
-    hiding = [name for role, name in told.items() if role in ("mask", "unk")]
-    return Special(hiding=hiding, ending=[name for role, name in told.items() if role not in ("mask", "unk")])
-
-
 def _ending(texts: list[str], special: Special) -> str:
-    return f" {END} stands where a document ends." if any(END in special.ending.sub(END, text) for text in texts) else ""
+    return f" {END} stands where a document ends." if any(END in special.plain(text) for text in texts) else ""
 
 
 def _before(pieces: list[Piece]) -> Html:
