@@ -15,6 +15,7 @@ from selfsup.run import Run
 
 _PROMPTS, _STEPS, _BLANKS, _GUESSES = 4, 4, 5, 5
 _LONGEST_WORD = 24
+_CLOSING = tuple(".!?…¶»”\"')。！？।۔")  # a prompt that ends with none of them goes on in its document
 # What a word stands behind with a space between: many tokenisers keep that space in the word, and hide it with it.
 _SPACED = re.compile(rf"[^\s([{{<\"'„“‘«¿¡{UNSPACED}]$")
 
@@ -137,7 +138,7 @@ def _with_truths(parts: Sequence[str], truths: Sequence[str]) -> Html:
     for number, (truth, part) in enumerate(zip(truths, parts[1:], strict=True)):
         space = " " if _SPACED.search(parts[number]) else ""
         shown += [space, tag("mark", tag("bdi", _word(truth)), tag("sup", number + 1)), _shortened(part, most, keep_end=False)]
-    return join(shown)
+    return join([*shown, "" if parts[-1].rstrip()[-1:] in _CLOSING else " …"])
 
 
 def _shortened(part: str, most: int, *, keep_end: bool) -> str:

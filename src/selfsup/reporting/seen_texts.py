@@ -7,6 +7,7 @@ import json
 from selfsup.reporting.alignment import END, Piece, Special, aligned
 from selfsup.reporting.excerpts import EXCERPT, excerpt, passage
 from selfsup.reporting.markup import Html, join, section, tag
+from selfsup.reporting.over_time import read_over_time
 from selfsup.reporting.wording import task_title
 from selfsup.run import Run
 
@@ -37,6 +38,8 @@ def _sheet(run: Run) -> Html:
     pairs = [aligned(text, seen, special, most=EXCERPT) for text, seen in zip(before, after, strict=False)]
     if not any(piece.changed for pieces in pairs for piece in pieces):
         words = "Nothing is hidden: the network reads the text as it stands."
+        if any("text" in line for line in read_over_time(run)):
+            words = "Nothing is hidden: the network reads from the beginning on, and has to tell each next token from those before."
         plain = [passage(excerpt(special.plain(text))) for text in before]
         return tag("div", heading, tag("p", words, _ending(before, special), class_="note"), *plain)
     words = "Left, text as it is, with what was hidden or changed marked. Right, what the network was given instead."
@@ -50,12 +53,22 @@ def _ending(texts: list[str], special: Special) -> str:
 
 
 def _before(pieces: list[Piece]) -> Html:
-    return join(tag("mark", piece.text) if piece.changed and piece.text else piece.text for piece in pieces)
+    """The text, what was hidden marked; a space before it stays outside."""
+    return join(
+        join([_space(piece), tag("mark", piece.text.strip() or "␣")]) if piece.changed and piece.text else piece.text for piece in pieces
+    )
 
 
 def _after(pieces: list[Piece]) -> Html:
-    kinds = ("hidden" if piece.hidden else "changed" for piece in pieces)
-    return join(
-        tag("mark", piece.seen, class_=kind) if piece.changed and piece.seen else piece.seen if not piece.changed else ""
-        for piece, kind in zip(pieces, kinds, strict=True)
-    )
+    """What was seen, with the spaces that were hidden together with words, so that it can be read."""
+    shown = []
+    for piece in pieces:
+        if not piece.changed:
+            shown.append(piece.seen)
+        elif piece.seen:
+            shown += [_space(piece), tag("mark", piece.seen.strip() or "␣", class_="hidden" if piece.hidden else "changed")]
+    return join(shown)
+
+
+def _space(piece: Piece) -> str:
+    return " " if piece.text[:1].isspace() or piece.seen[:1].isspace() else ""

@@ -51,6 +51,11 @@ def _block(run: Run, vectors: Vectors, texts: Texts, names: Sequence[str], shade
     return tag("div", tag("h3", chip(task_title(run.row), shades.get(run.row, "var(--muted)"))), missing, *cards)
 
 
+def _digits(cosine: float) -> str:
+    """Embeddings of texts lie close together: as many digits as tell them apart."""
+    return f"{cosine:.3f}" if cosine < 0.9985 else f"{cosine:.5f}"
+
+
 def _document(vectors: Vectors, row: int, texts: Texts, query: int | None, cosine: float | None) -> Html:
     name, label = vectors.ids[row], vectors.labels[row]
     mark, kind = "", "query" if query is None else ""
@@ -59,5 +64,5 @@ def _document(vectors: Vectors, row: int, texts: Texts, query: int | None, cosin
     words = texts.get(name)
     body = tag("p", "gone", class_="gone") if words is None else passage(words if query is None else excerpt(words, _SHORTER))
     told = "" if label is None else tag("b", mark, tag("bdi", excerpt(label, 40)))
-    facts = [told, "" if cosine is None else f"{cosine:.3f}", tag("code", tag("bdi", excerpt(name, 80)))]
+    facts = [told, "" if cosine is None else f"similarity {_digits(cosine)}", tag("code", tag("bdi", excerpt(name, 80)))]
     return tag("div", tag("p", join(filter(None, facts), " "), class_="about"), body, class_=kind)
