@@ -269,7 +269,9 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="By default report.html in the folder, or in the one that holds all.", show_default=False),
     ] = None,
-    without_samples: Annotated[bool, typer.Option("--without-samples", help="Leave pictures out, to pass the report on.")] = False,
+    without_samples: Annotated[
+        bool, typer.Option("--without-samples", help="Leave out pictures, texts and names of files, to pass it on.")
+    ] = False,
 ) -> None:
     """Make one HTML file to look at all of it, without network."""
     from selfsup.reporting import report as write_report
