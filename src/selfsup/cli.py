@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DATA_HELP = "A folder, a file, a glob, .npz/.npy, or a table (.csv, .parquet) with a column `path`."
+DATA_HELP = "A folder, a file or a glob of pictures or texts, .npz/.npy, or a table (.csv, .jsonl, .parquet)."
 RUN_HELP = "The folder that `selfsup pretrain` printed."
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)]
@@ -54,7 +54,7 @@ def pretrain(
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of a view in pixels. By default from the pictures.", show_default=False)
     ] = None,
-    kind: Annotated[str, typer.Option(help="What the data is: auto, image.", rich_help_panel="Data")] = "auto",
+    kind: Annotated[str, typer.Option(help="What the data is: auto, image, text.", rich_help_panel="Data")] = "auto",
     views: Annotated[str | None, typer.Option(metavar="FILE.py:FN", help="Your own views.", rich_help_panel="Data")] = None,
     split: Annotated[str | None, typer.Option(metavar="FILE", help="Table of path and split.", rich_help_panel="Data")] = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out from pretraining.", rich_help_panel="Data")] = 0.0,
@@ -65,6 +65,26 @@ def pretrain(
     store_limit: Annotated[
         float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
     ] = 100.0,
+    text: Annotated[str | None, typer.Option(metavar="COLUMNS", help="Columns of a table that hold text.", rich_help_panel="Text")] = None,
+    id: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names documents.", rich_help_panel="Text")] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="A column, folder, name (page.de.txt), or =de for all.", rich_help_panel="Text")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of all files; by default told from each.", rich_help_panel="Text")] = None,
+    deduplicate: Annotated[
+        bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")
+    ] = False,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="PATH|bytes", help="By default one is trained.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(min=257, help="Words of the tokeniser that is trained.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Languages: 1 as they are, 0 all alike.", rich_help_panel="Text")] = 0.3,
+    repeats: Annotated[float, typer.Option(help="The most a small language is repeated.", rich_help_panel="Text")] = 4.0,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time to train for: 90s, 10m, 2h.", rich_help_panel="Training")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time.", rich_help_panel="Training")] = None,
     epochs: Annotated[float | None, typer.Option(help="Instead of a time.", rich_help_panel="Training")] = None,

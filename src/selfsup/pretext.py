@@ -98,8 +98,13 @@ class Pretext(nn.Module):
 
 
 class TextPretext(Pretext):
-    """A pretext task for text. `batch["tokens"]` are ids `(B, T)`, `batch["document"]` the running number of each token's document."""
+    """A pretext task for text. `batch["tokens"]` are ids `(B, T)`, `batch["document"]` the running number of each token's document.
 
+    Attributes:
+        reads_forwards: the task needs a decoder, whose tokens see no later ones; others need an encoder.
+    """
+
+    reads_forwards: ClassVar[bool] = False
     modality = "text"
     backbone: TextBackbone  # type: ignore[assignment]
 

@@ -8,7 +8,7 @@ from selfsup.backbones.choice import Choice, choose
 from selfsup.backbones.names import BACKBONES, Known, available, build, build_from
 from selfsup.backbones.text import TextBackbone, TextSettings
 from selfsup.backbones.text_names import build_text, build_text_from, text_backbones
-from selfsup.backbones.text_weights import load_text_backbone, save_text_backbone
+from selfsup.backbones.text_weights import load_text_backbone, read_text_settings, save_text_backbone, save_text_settings
 from selfsup.backbones.vocabulary import Vocabulary
 from selfsup.backbones.weights import load_backbone, load_weights, read_settings, save_backbone, save_settings
 
@@ -33,9 +33,11 @@ __all__ = [
     "load_text_backbone",
     "load_weights",
     "read_settings",
+    "read_text_settings",
     "save_backbone",
     "save_settings",
     "save_text_backbone",
+    "save_text_settings",
     "text_backbones",
     "use_attention",
 ]

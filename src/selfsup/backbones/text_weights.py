@@ -29,6 +29,13 @@ def save_text_backbone(backbone: TextBackbone, folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_file(own_tensors(backbone.model), folder / f"{WEIGHTS}.new", metadata={"format": "pt"})
     (folder / f"{WEIGHTS}.new").replace(folder / WEIGHTS)
+    save_text_settings(backbone, folder)
+
+
+def save_text_settings(backbone: TextBackbone, folder: str | Path) -> None:
+    """Write `config.json` and `backbone.json` alone: what is needed to build the backbone again, before there are weights worth keeping."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     configuration = {name: value for name, value in backbone.settings.configuration.items() if name not in ORIGIN}
     write_json({**configuration, "architectures": [type(backbone.model).__name__]}, folder / "config.json")
     content = {
@@ -36,6 +43,15 @@ def save_text_backbone(backbone: TextBackbone, folder: str | Path) -> None:
         "layers": backbone.layers, "width": backbone.width, "causal": backbone.causal,
     }  # fmt: skip
     write_json(content, folder / "backbone.json")
+
+
+def read_text_settings(folder: str | Path) -> TextSettings:
+    """What `save_text_settings` wrote, for `build_text_from`. Raises ValueError where it is missing or damaged."""
+    own = read_json(Path(folder) / "backbone.json")
+    entries = read_configuration(Path(folder) / "config.json")
+    if own.get("format") != FORMAT or not {"name", "context", "attention"} <= set(own):
+        raise ValueError(f"{folder}/backbone.json is not one of a text backbone that this release reads. Restore it, or pretrain again.")
+    return TextSettings(str(own["name"]), int(own["context"]), own["attention"], entries)
 
 
 def own_tensors(model: torch.nn.Module) -> dict[str, Tensor]:

@@ -37,8 +37,9 @@ class Reading(Protocol):
 class TextDocuments(Protocol):
     """A corpus: each iteration gives the documents from the first on, in the same order as long as `fingerprint()` is the same.
 
-    `skipped` says, after a pass, what could not be read and why; `name` is what a user calls the corpus, `root` the resolved folder of its
-    files, empty for what is in memory; `bytes` its size on disk, where that is known, to which `counts.bytes_read` grows.
+    `skipped` says, after a pass, what could not be read and why, `notes` what to know of what could; `name` is what a user calls the
+    corpus, `root` the resolved folder of its files, empty for what is in memory; `bytes` its size on disk, where that is known, to which
+    `counts.bytes_read` grows.
     """
 
     @property
@@ -55,6 +56,9 @@ class TextDocuments(Protocol):
 
     @property
     def skipped(self) -> Mapping[str, str]: ...
+
+    @property
+    def notes(self) -> Mapping[str, str]: ...
 
     def __iter__(self) -> Iterator[TextDocument]: ...
 

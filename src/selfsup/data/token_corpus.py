@@ -23,8 +23,9 @@ from selfsup.data.tokenizer_training import train_tokenizer
 
 @dataclass(frozen=True)
 class TokenCorpus:
-    """The training part and what is held out (None where nothing is), as rows of tokens, and the tokeniser they come from."""
+    """The training part and what is held out (None where nothing is), as rows of tokens; the tokeniser they come from; where they lie."""
 
+    folder: Path
     tokenizer: Tokenizer
     train: TokenStore
     test: TokenStore | None
@@ -57,9 +58,8 @@ def open_tokens(
             _save(trained, place)
         tokenizer = Tokenizer.load(place)
     written = write_tokens(documents, tokenizer, folder, hold_out=rule, survey=counted, progress=progress)
-    held_out = rule.share > 0 or rule.given is not None
-    test = TokenStore.open(written, context=context, part="test") if held_out else None
-    return TokenCorpus(tokenizer, TokenStore.open(written, context=context), test)
+    test = TokenStore.open(written, context=context, part="test") if rule.asks else None
+    return TokenCorpus(written, tokenizer, TokenStore.open(written, context=context), test)
 
 
 def _save(tokenizer: Tokenizer, place: Path) -> None:

@@ -45,8 +45,8 @@ class Count:
 class State:
     """How far writing has come: `read` documents of the stream in `blocks`, `empty` of them without a token.
 
-    `source` and `documents` tell which corpus, and in which state, the text is of; `key` also depends on tokeniser and split. `digest`
-    depends on what is stored and on nothing else.
+    `notes` say what a reader should know of what was read. `source` and `documents` tell which corpus, and in which state, the text is
+    of; `key` also depends on tokeniser and split. `digest` depends on what is stored and on nothing else.
     """
 
     key: str
@@ -60,6 +60,7 @@ class State:
     counts: dict[str, list[Count]] = field(default_factory=lambda: {part: [] for part in PARTS})
     sizes: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     digest: str = ""
     complete: bool = False
     format: int = FORMAT

@@ -24,7 +24,7 @@ class TokenStore:
     The documents of a language follow one another, each closed by the tokeniser's end token, and are cut into rows; what does not fill the
     last row is left out. Rows are numbered language after language: `groups` are the rows of each language that has any. `languages` are
     all there are in the corpus, `counts` what this part holds of each, `empty` how many documents of the corpus have no token, `skipped`
-    what could not be read. `fingerprint` depends on tokens and ids only, not on where or when.
+    what could not be read, `notes` what to know of what could. `fingerprint` depends on tokens and ids only, not on where or when.
     """
 
     name: str
@@ -35,6 +35,7 @@ class TokenStore:
     counts: dict[str, Count]
     empty: int
     skipped: dict[str, str] = field(repr=False)
+    notes: dict[str, str] = field(repr=False)
     fingerprint: str
     packing: Packing = field(repr=False)
     columns: dict[str, NDArray[Any]] = field(repr=False)
@@ -62,6 +63,7 @@ class TokenStore:
             counts=dict(zip(state.languages, state.counts[part], strict=True)),
             empty=state.empty,
             skipped=state.skipped,
+            notes=state.notes,
             fingerprint=state.digest[:32],
             packing=packing,
             columns=columns,

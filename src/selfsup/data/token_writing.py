@@ -125,7 +125,7 @@ def _fill(draft: Draft, documents: TextDocuments, tokenizer: Tokenizer, *, rule:
                 _store(draft, block, tokenizer.end, tokenizer.unk)
                 block, tokens = [], 0
         _store(draft, block, tokenizer.end, tokenizer.unk)
-    state.skipped = dict(documents.skipped)
+    state.skipped, state.notes = dict(documents.skipped), dict(documents.notes)
 
 
 def _readable(documents: TextDocuments) -> Iterator[TextDocument]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from selfsup.backbones import load_weights, save_settings
 from selfsup.data import Batches
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
@@ -31,17 +30,17 @@ def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretex
     """A new run, its task on a new backbone, and its batches. Its folder holds all of it but weights."""
     kind = find_task(wishes.task)
     allowed = wishes.seconds()
-    batch_size = wishes.batch_of(len(material.rows), ranks, noun=material.noun)
+    batch_size = wishes.batch_of(len(material.rows), ranks, noun=material.noun, usual=material.usual_batch)
     asked = (wishes.backbone, "asked for") if wishes.backbone != "auto" else material.choose_backbone(kind, seconds=allowed)
     name, reason = ranks.share(asked)
     torch.manual_seed(wishes.seed)
-    net = material.build(name)
-    choices: dict[str, Any] = {"backbone": reason, "threads": torch.get_num_threads(), "device": device().type}
+    net, remarks = material.build(name, wishes.weights)
+    choices: dict[str, Any] = {"backbone": reason, "threads": torch.get_num_threads(), "device": device().type, **material.choices()}
     if wishes.weights is not None:
-        choices["weights_not_matched"] = load_weights(net, wishes.weights)
+        choices["weights_not_matched"] = remarks
     options = task_options(kind, wishes.options)
     settings = material.settings()
-    module = assembled(wishes, net, options, store_side=settings["store_side"])
+    module = assembled(wishes, net, options, store_side=settings.get("store_side", 0))
     batches = Batches(material.store, material.rows, batch_size=batch_size, seed=wishes.seed)
     choices |= choose_kernels(module, batches, ranks, precision=wishes.precision)
     run = Run(
@@ -52,16 +51,15 @@ def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretex
         learning_rate=wishes.learning_rate or default_rate(kind, wishes.optimizer, batch_size),
         weight_decay=DEFAULT_DECAY[wishes.optimizer] if wishes.weight_decay is None else wishes.weight_decay,
         schedule=wishes.schedule, pictures=len(material.rows), held_out=material.held_out, choices=choices, versions=_versions(),
-        store_limit=wishes.store_limit, fingerprint=material.fingerprint, skipped=material.skipped,
+        store_limit=wishes.store_limit, fingerprint=material.fingerprint, skipped=material.skipped, notes=material.notes,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )  # fmt: skip
     run = _with_steps(run, wishes, allowed, module, batches, ranks)
     if ranks.leads:
         run.save()
-        save_settings(module.backbone, run.folder)
-        material.save(run)
+        material.save(run, module.backbone)
         material.save_views(run, module)
-        _tell(run, material.noun)
+        _tell(run, material.amount(run))
     return run, module, batches
 
 
@@ -83,14 +81,13 @@ def _folder(wishes: Wishes, ranks: World) -> Path:
     return ranks.share(folder)
 
 
-def _tell(run: Run, noun: str) -> None:
+def _tell(run: Run, amount: str) -> None:
     """What is going to happen, before it does."""
     kernels = run.choices["kernels"]
     per_step = run.choices.get("seconds_per_step")
     duration = f", about {clock(run.steps * per_step)}" if per_step else ""
     print(
-        f"{run.row} on {run.pictures:,} {noun} at {run.size} px ({run.held_out:,} held out, {len(run.skipped):,} skipped) with "
-        f"{run.backbone} ({run.choices['backbone']}); {kernels['precision']}, {run.choices['threads']} threads; "
+        f"{run.row} on {amount} with {run.backbone} ({run.choices['backbone']}); {kernels['precision']}, {run.choices['threads']} threads; "
         f"{run.steps:,} steps of {run.batch_size}{duration}; into {run.folder}",
         file=sys.stderr,
     )

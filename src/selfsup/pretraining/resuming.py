@@ -6,7 +6,6 @@ import dataclasses
 
 import torch
 
-from selfsup.backbones import build_from, load_weights, read_settings
 from selfsup.data import Batches
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
@@ -53,8 +52,6 @@ def resume_from(run: Run, material: Material, wishes: Wishes) -> tuple[Run, Pret
         )
     torch.set_num_threads(run.choices["threads"])
     torch.manual_seed(run.seed)
-    net = build_from(read_settings(run.folder))
-    if run.weights is not None and newest_checkpoint(run.checkpoints) is None:  # stopped before the first: it starts as it did then
-        load_weights(net, run.weights)
+    net = material.rebuild(run)
     module = assembled(wishes, net, task_options(find_task(run.task), run.options), store_side=run.store_side)
     return run, module, Batches(material.store, material.rows, batch_size=run.batch_size, seed=run.seed)

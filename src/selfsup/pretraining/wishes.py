@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.options import check_choice, task_options
+from selfsup.pretraining.text_wishes import TextWishes
 from selfsup.run import Run
 from selfsup.tasks import find_task
 from selfsup.train.budget import seconds_of
@@ -22,6 +23,11 @@ DEFAULT_BATCH = 128  # on small data twice the steps of half the batch were wort
 class Wishes:
     """What `pretrain` was asked for, apart from the data."""
 
+    texts: TextWishes
+    kind: str
+    split: str | Path | None
+    holdout: float
+    groups: str | None
     task: str
     options: dict[str, Any]
     backbone: str
@@ -42,6 +48,10 @@ class Wishes:
     weights: str | Path | None
     store_limit: float
 
+    def parts(self) -> dict[str, Any]:
+        """What is held out, as it was asked for."""
+        return {"split": self.split, "holdout": self.holdout, "groups": self.groups}
+
     def seconds(self) -> float | None:
         """The time budget, unless steps or epochs were given. Raises ValueError when more than one of the three was."""
         given = [name for name in ("budget", "steps", "epochs") if getattr(self, name) is not None]
@@ -55,6 +65,10 @@ class Wishes:
         check_choice("schedule", self.schedule, list(SCHEDULES))
         check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
         check_choice("precision", self.precision, ["auto", "fp32", "bf16"])
+        check_choice("kind", self.kind, ["auto", "image", "text"])
+        modality = find_task(self.task).modality
+        if self.kind not in ("auto", modality):
+            raise ValueError(f"--kind {self.kind} was given, and task {self.task} learns from {modality}; leave --kind out.")
         self.seconds()
         for name in ("steps", "epochs", "batch_size", "accumulate", "size", "learning_rate"):
             value = getattr(self, name)
@@ -65,13 +79,16 @@ class Wishes:
                 f"{self.out} already holds a run, which is never overwritten. Give another --out, or --resume to go on with it."
             )
 
-    def batch_of(self, rows: int, ranks: World, *, noun: str) -> int:
-        """The batch asked for, or 128, or less where there are fewer rows; whole for every rank and micro-batch. Raises ValueError."""
+    def batch_of(self, rows: int, ranks: World, *, noun: str, usual: int) -> int:
+        """The batch asked for, or the usual one, or less where there are fewer rows; whole for every rank and micro-batch.
+
+        Raises ValueError.
+        """
         parts = self.accumulate * ranks.size
         smallest = 2 * parts if find_task(self.task).couples_rows else parts
         if rows < max(2, smallest):
             raise ValueError(f"there are {rows} {noun} to train on; expected at least {max(2, smallest)}. Add some or hold out fewer.")
-        wanted = self.batch_size or max(smallest, min(DEFAULT_BATCH, rows) // parts * parts)
+        wanted = self.batch_size or max(smallest, min(usual, rows) // parts * parts)
         if wanted > rows:
             raise ValueError(f"batch size {wanted} is more than {rows} {noun}; give --batch-size {rows // parts * parts} or less.")
         if wanted % parts:

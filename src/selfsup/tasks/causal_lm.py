@@ -23,6 +23,7 @@ class CausalLanguageModel(TextPretext):
 
     kind = "generative"
     learning_rate = 1e-3
+    reads_forwards = True
 
     def __init__(self, backbone: TextBackbone, *, within_documents: bool = False) -> None:
         super().__init__(backbone)

@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -40,10 +40,20 @@ class TrainingFailed(ValueError):
     """The loss or its gradient is no longer a number; the last good checkpoint is kept."""
 
 
-def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: Tensor, until: int | None = None) -> None:
+def train(
+    task: Pretext,
+    batches: Batches,
+    run: Run,
+    *,
+    world: World,
+    watched: Sequence[Tensor],
+    until: int | None = None,
+    observe: Callable[[int], None] | None = None,
+) -> None:
     """Train `task` from its newest checkpoint, or from its start, to step `run.steps` (or `until`).
 
-    `watched` is a fixed sample of uint8 pictures whose embeddings tell a collapse. Raises `Interrupted` after saving when asked to
+    `watched` is a fixed sample, as the backbone's `embed` takes it, whose embeddings tell a collapse; `observe` is called with the number
+    of steps done as often as these are looked at. Raises `Interrupted` after saving when asked to
     stop, and `TrainingFailed` when loss or gradient is not finite.
     """
     device = next(task.parameters()).device
@@ -55,8 +65,10 @@ def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: T
     task.train()
     branch = cool_down_start(run.steps) if run.schedule == "constant" else None
     step = Step(task, _prepared(task, world), kernels, world, device)
-    log = Log(run.metrics_file, steps=run.steps, quiet=not world.leads)
-    progress = _Progress(log, run, batches, world, watched.to(device), start)
+    log = Log(
+        run.metrics_file, steps=run.steps, quiet=not world.leads, unit=("tokens", run.size) if run.kind == "text" else ("pictures", 1)
+    )
+    progress = _Progress(log, run, batches, world, [part.to(device) for part in watched], start, observe)
     with _stop_signal() as stop:
         saved, last = time.monotonic(), min(run.steps, until or run.steps)
         for number in range(start, last):
@@ -134,8 +146,9 @@ class _Progress:
     run: Run
     batches: Batches
     world: World
-    watched: Tensor
+    watched: Sequence[Tensor]
     start: int
+    observe: Callable[[int], None] | None = None
     watch: Watch = field(default_factory=Watch)
     spent: float = 0.0
     waited: float = 0.0
@@ -178,6 +191,8 @@ class _Progress:
         found = self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread)
         for kind, words in found.items():
             self.log.warn(done, kind, words)
+        if self.observe is not None:
+            self.observe(done)
         return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}
 
 
