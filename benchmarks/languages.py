@@ -1,4 +1,4 @@
-"""One network for 26 languages: what it says of each one's words, and whether a paragraph finds its translation.
+"""One network for 21 languages: what it says of each one's words, and whether a paragraph finds its translation.
 
     python benchmarks/languages.py --out DIR                    # a masked and a causal language model, 10 minutes each
     python benchmarks/languages.py --out DIR --budget 1h --tasks masked_lm@bert-small

