@@ -14,16 +14,35 @@ from torch import Tensor
 class TokenizerFacts(Protocol):
     """What a tokeniser tells of itself: the size of its vocabulary, its special ids, and two facts of each id."""
 
-    size: int
-    pad: int | None
-    mask: int | None
-    cls: int | None
-    sep: int | None
-    bos: int | None
-    eos: int | None
-    unk: int | None
-    is_start_of_word: Tensor
-    bytes_of: Tensor
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def pad(self) -> int | None: ...
+
+    @property
+    def mask(self) -> int | None: ...
+
+    @property
+    def cls(self) -> int | None: ...
+
+    @property
+    def sep(self) -> int | None: ...
+
+    @property
+    def bos(self) -> int | None: ...
+
+    @property
+    def eos(self) -> int | None: ...
+
+    @property
+    def unk(self) -> int | None: ...
+
+    @property
+    def is_start_of_word(self) -> Tensor: ...
+
+    @property
+    def bytes_of(self) -> Tensor: ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,7 +78,8 @@ class Pictures(Material):
 
     def watched(self) -> tuple[Tensor]:
         """Some training pictures."""
-        some = self.rows[:: max(1, len(self.rows) // WATCHED)][:WATCHED]
+        rows = self.corpus.rows
+        some = rows[:: max(1, len(rows) // WATCHED)][:WATCHED]
         return (plain(self.corpus.store.batch(some)["image"], self.corpus.size),)
 
     def save(self, run: Run, network: nn.Module) -> None:

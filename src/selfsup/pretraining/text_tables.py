@@ -53,9 +53,7 @@ def save_languages(run: Run, task: Pretext, corpus: TokenCorpus, mixture: Mixtur
         loss, predicts = _loss(task, store, row.language, run.seed) if row.language in store.groups else (None, False)
         bits = loss / math.log(2) / (row.bytes / row.tokens) if loss is not None and predicts else None
         told.add("held-out rows" if held_out else "training rows")
-        table.append(
-            {**dataclasses.asdict(row), "loss": loss, "bits_per_byte": bits, "rows_judged": "held out" if held_out else "training"}
-        )
+        table.append({**dataclasses.asdict(row), "loss": loss, "bits_per_byte": bits})
     write_whole(run.folder / "languages.json", json.dumps(table, indent=1, ensure_ascii=False))
     return " and ".join(sorted(told))
 

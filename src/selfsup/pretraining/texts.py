@@ -57,7 +57,8 @@ class Texts(Material):
         self.vocabulary = Vocabulary.of(corpus.tokenizer)
         self.name, self.root, self.fingerprint = documents.name, documents.root, documents.fingerprint()
         self.skipped, self.notes = dict(corpus.train.skipped), dict(corpus.train.notes)
-        self.store, self.rows = corpus.train, Mixture(corpus.train.groups, asked.mixing)
+        self.mixture = Mixture(corpus.train.groups, asked.mixing)
+        self.store, self.rows = corpus.train, self.mixture
         self.held_out = 0 if corpus.test is None else corpus.test.documents
         self.usual_batch = max(2, BATCH_TOKENS // self.context)
 
@@ -146,7 +147,7 @@ class Texts(Material):
 
     def save_made(self, run: Run, task: Pretext) -> None:
         """What each language has, got and costs."""
-        judged = save_languages(run, task, self.corpus, self.rows)
+        judged = save_languages(run, task, self.corpus, self.mixture)
         dataclasses.replace(run, choices=run.choices | {"language_loss": judged}).save()
 
 

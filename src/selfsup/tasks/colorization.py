@@ -32,7 +32,7 @@ class Colorization(Pretext):
 
     The network sees the lightness L*, three times over; what it is asked is a distribution over bins of a* and b*, since a shirt may be
     any colour and the mean of all is grey. Rare colours weigh more. How frequent each is comes from the batches seen so far. Options:
-    `rebalance` is how evenly the weights are drawn from the frequencies: 0 weighs by one over the frequency, 1 all colours alike;
+    `rebalance` is how evenly the weights are drawn from the frequencies: 0 weighs by one over the frequency, 1 all colours alike (.5 in the paper, whose data has a million pictures);
     `width` is the number of channels of the decoder; `crop` is the smallest share of area, `flip` the probability of mirroring.
     """
 
@@ -40,12 +40,13 @@ class Colorization(Pretext):
     couples_rows = True
     needs_color = True
     kind = "generative"
+    learning_rate = 1e-3
     bins: Tensor
     smoothing: Tensor
     frequency: Tensor
     batches: Tensor
 
-    def __init__(self, backbone: Backbone, *, rebalance: float = 0.5, width: int = 64, crop: float = 0.5, flip: float = 0.5) -> None:
+    def __init__(self, backbone: Backbone, *, rebalance: float = 0.75, width: int = 64, crop: float = 0.8, flip: float = 0.5) -> None:
         super().__init__(backbone)
         if backbone.channels != 3:
             raise ValueError(

@@ -65,9 +65,7 @@ def train(
     task.train()
     branch = cool_down_start(run.steps) if run.schedule == "constant" else None
     step = Step(task, _prepared(task, world), kernels, world, device)
-    log = Log(
-        run.metrics_file, steps=run.steps, quiet=not world.leads, unit=("tokens", run.size) if run.kind == "text" else ("pictures", 1)
-    )
+    log = Log(run.metrics_file, steps=run.steps, quiet=not world.leads, unit=_unit(run))
     progress = _Progress(log, run, batches, world, [part.to(device) for part in watched], start, observe)
     with _stop_signal() as stop:
         saved, last = time.monotonic(), min(run.steps, until or run.steps)
@@ -81,6 +79,11 @@ def train(
                 saved = time.monotonic()
             if stopping and number + 1 < last:
                 raise Interrupted(f"stopped at step {number + 1:,} of {run.steps:,}; saved. Go on with --resume --out {run.folder}.")
+
+
+def _unit(run: Run) -> tuple[str, int]:
+    """What speed is told in, and how many of it a row has."""
+    return ("tokens", run.size) if run.kind == "text" else ("pictures", 1)
 
 
 def one_step(
