@@ -27,5 +27,6 @@ if __name__ == "__main__":
             setattr(selfsup.pretraining.beginning, name, refuse)
     pretrain(
         sentences(), task=task, backbone="gpt2-tiny" if task == "causal_lm" else "bert-tiny", steps=steps, batch_size=8, context=24,
-        out=folder, seed=5, holdout=0.1, resume=resume, precision="fp32", language=None if resume else "language", vocabulary=None if resume else 400,
+        out=folder, seed=5, holdout=0.1, resume=resume, precision="fp32", language=None if resume else "language",
+        vocabulary=None if resume else 400,
     )  # fmt: skip

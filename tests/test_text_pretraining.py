@@ -51,7 +51,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_task_makes_a_run_that_transformers_loads(task: str, tmp_path: Path) -> None:
     from transformers import AutoModel, AutoTokenizer
 
-    run = pretrain(sentences(), task=task, backbone=backbone_of(task), holdout=0.2, id="id", language="language", out=tmp_path / "run", **QUICK)
+    run = pretrain(
+        sentences(), task=task, backbone=backbone_of(task), holdout=0.2, id="id", language="language", out=tmp_path / "run", **QUICK
+    )
     assert (run.kind, run.size) == ("text", 24)
     tokenizer: Any = AutoTokenizer.from_pretrained(run.folder)
     model = AutoModel.from_pretrained(run.folder).eval()
