@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import shutil
+from typing import Any
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_loss_is_told_in_bits_per_byte_beside_nats(parts: dict[str, Page]) -> No
     ("terms", "changes"),
     [(("generator", "discriminator"), {}), (("words",), {"choices": {}}), (("words",), {"choices": {"bytes_per_token": 0}})],
 )
-def test_no_bits_where_they_cannot_be_told(tmp_path: Path, terms: tuple[str, ...], changes: dict[str, object]) -> None:
+def test_no_bits_where_they_cannot_be_told(tmp_path: Path, terms: tuple[str, ...], changes: dict[str, Any]) -> None:
     run = fixture.write_run(tmp_path / "run", "masked_lm", tmp_path / "gone", **changes)
     fixture.write_metrics(run, terms=terms)
     text = read(report(run.folder)).text

@@ -370,7 +370,7 @@ def test_a_vocabulary_comes_from_a_tokeniser() -> None:
         size, pad, mask, cls, sep, bos, eos, unk = 6, 0, None, 2, 3, None, None, 1
         is_start_of_word, bytes_of = torch.ones(6, dtype=torch.bool), torch.tensor([0, 0, 0, 0, 1, 2])
 
-    words = Vocabulary.of(Words())  # type: ignore[arg-type]
+    words = Vocabulary.of(Words())
     assert (words.special, words.mask, words.bos, words.eos, words.pad) == ((0, 1, 2, 3), None, 2, 3, 0)
 
 

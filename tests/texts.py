@@ -41,6 +41,7 @@ class Texts:
     name: str = "texts"
     root: str = ""
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     read: int = 0
     bytes: int | None = None
     counts: Reading = field(default_factory=Reading)

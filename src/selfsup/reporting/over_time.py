@@ -116,7 +116,7 @@ def _same(guess: str, truth: str) -> bool:
 
 
 def _filled(prompt: str, made: dict[int, Line], special: Special) -> Html:
-    blanks = next((line["blanks"] for line in made.values() if line.get("blanks")), [])
+    blanks: list[Any] = next((line["blanks"] for line in made.values() if line.get("blanks")), [])
     head = tag("tr", tag("td"), *(tag("th", f"step {count(step)}", scope="col") for step in made))
     body = []
     for number, (truth, _) in enumerate(blanks[:_BLANKS]):
