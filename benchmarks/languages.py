@@ -25,7 +25,7 @@ import numpy as np
 from real_data import saved
 from selfsup.embedding import TextReading
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation.across_languages import CHARACTERS, LanguageRow, across_languages
+from selfsup.evaluation.across_languages import CHARACTERS, LanguageRow, evaluate_across_languages
 from selfsup.evaluation.baselines import UNTRAINED
 from selfsup.evaluation.held_out import model_texts
 from selfsup.evaluation.intervals import Interval
@@ -94,7 +94,7 @@ def retrieval_rows(runs: Mapping[str, Run], documents: Any, out: Path) -> dict[s
     """Every row of parallel retrieval by its name; each run's untrained network under a name of its own, n-grams once."""
     found: dict[str, list[LanguageRow]] = {}
     for name, run in runs.items():
-        scores = across_languages([run], documents, out=out / f"retrieval-{name}")
+        scores = evaluate_across_languages(run, documents, parallel="documents", out=out / f"retrieval-{name}")
         for row in scores.rows:
             own = {UNTRAINED: f"untrained {run.backbone}", CHARACTERS: CHARACTERS}.get(row.row, name)
             if own != CHARACTERS or name == next(iter(runs)):

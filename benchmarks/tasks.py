@@ -26,7 +26,7 @@ from real_data import saved
 from selfsup import evaluate, report
 from selfsup.data.documents import open_documents
 from selfsup.evaluation import Results
-from selfsup.evaluation.assembly import rows_by_seed
+from selfsup.evaluation.runs import rows_by_seed
 from selfsup.options import parse_settings
 from selfsup.pretext import options_of
 from selfsup.reporting.metrics import read_metrics
