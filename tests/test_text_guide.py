@@ -33,16 +33,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(60):
         queue = list(TOLD)[number % 2]
         said = f"Dear all, {TOLD[queue].format(number)}. " * (8 + number % 5)
-<<<<<<< HEAD
         translated = said.replace("Dear all", "Liebe alle").replace(" and ", " und ").replace("the", "die")
         for name, text in {
             f"mails/{queue}/{number}.txt": said,
             f"manuals/en/{number}.txt": said,
             f"manuals/de/{number}.txt": translated,
         }.items():
-=======
-        for name in (f"mails/{queue}/{number}.txt", f"manuals/{('de', 'en')[number % 2]}/{number // 2}.txt"):
->>>>>>> textlang
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text, encoding="utf-8")
         rows.append({"number": f"T{number}", "customer": f"C{number % 20}", "subject": f"Room {number}", "body": said, "queue": queue})
