@@ -53,30 +53,24 @@ def words_table(runs: Sequence[Run], scores: ModellingScores, beside: dict[str, 
     """Markdown: one line a language, with its share of the text and of training; networks, then compressors."""
     forwards = {row.row: row.reads == "forwards" for row in scores.rows}
     names = [f"{name}: {'bits per byte' if reads else 'words guessed, %'}" for name, reads in forwards.items()]
-    header = [
-        "language",
-        "share of rows, %",
-        "of training, %",
-        "bytes a token",
-        "paragraphs tested",
-        *names,
-        "xz, after training text",
-        "gzip",
-    ]
+    packers = ["xz, after training text", "gzip"]
+    header = ["language", "share of rows, %", "of training, %", "bytes a token", "paragraphs tested", *names, *packers]
     lines = [_line(header), "|---" + "|--:" * (len(header) - 1) + "|"]
-    for share in read_languages(runs[0]) or []:
-        language = share["language"]
+    for share in read_languages(runs[0]):
+        language = share.language
         if language not in scores.documents:
             continue
-        facts = [f"{100 * share['share']:.1f}", f"{100 * share['sampled']:.1f}", f"{share['bytes_per_token']:.2f}"]
+        facts = [f"{100 * share.share:.1f}", f"{100 * share.sampled:.1f}", f"{share.bytes_per_token:.2f}"]
         told = [row.languages[language] for row in scores.rows]
         said = [_percent(one.accuracy) if one.accuracy else _interval(one.bits_per_byte) for one in told]
         packed = [f"{beside[language]:.3f}", f"{scores.gzip[language]:.3f}"]
         lines.append(_line([language, *facts, str(scores.documents[language]), *said, *packed]))
-    notes = [
-        f"{row.row}: {row.how}." + (f" The commonest token: {100 * row.commonest:.1f} %." if row.commonest else "") for row in scores.rows
-    ]
-    return "\n".join([*lines, "", *notes])
+    lines.append("")
+    for row in scores.rows:
+        lines.append(f"{row.row}: {row.how}.")
+        if row.commonest is not None:
+            lines.append(f"Always guessing the commonest token would be right {100 * row.commonest:.1f} % of the time.")
+    return "\n".join(lines)
 
 
 def _line(cells: Sequence[str]) -> str:
