@@ -115,7 +115,8 @@ def pretrain(
 
     given["options"] = parse_settings(options or [])
     run = pretrain_run(given.pop("data"), **given)
-    print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels folder")
+    labels = "COLUMN" if Path(data).suffix in (".csv", ".tsv", ".jsonl", ".parquet") else "folder"
+    print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels {labels}")
 
 
 @app.command()
