@@ -40,7 +40,7 @@ CONTEXT = 128
 BATCH_TOKENS = 8192
 """Tokens of a batch where nothing is asked for: docs/results.md."""
 
-WATCHED = 256  # rows whose embeddings tell a collapse
+WATCHED, WATCHED_TOKENS = 128, 64  # rows whose embeddings tell a collapse, and the tokens of each that are read
 SMALL, LARGE = 3600.0, 24 * 3600.0
 """Budgets in seconds from which a larger network is worth its time."""
 
@@ -125,7 +125,7 @@ class Texts(Material):
     def watched(self) -> tuple[Tensor]:
         """Some rows of the training part."""
         count = len(self.corpus.train)
-        return (self.corpus.train.batch(torch.arange(0, count, max(1, count // WATCHED))[:WATCHED])["tokens"],)
+        return (self.corpus.train.batch(torch.arange(0, count, max(1, count // WATCHED))[:WATCHED])["tokens"][:, :WATCHED_TOKENS],)
 
     def save(self, run: Run, network: nn.Module) -> None:
         """Which documents are held out, the tokeniser, and the settings of the backbone."""
