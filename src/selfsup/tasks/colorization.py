@@ -32,8 +32,9 @@ class Colorization(Pretext):
 
     The network sees the lightness L*, three times over; what it is asked is a distribution over bins of a* and b*, since a shirt may be
     any colour and the mean of all is grey. Rare colours weigh more. How frequent each is comes from the batches seen so far. Options:
-    `rebalance` is how evenly the weights are drawn from the frequencies: 0 weighs by one over the frequency, 1 all colours alike (.5 in the paper, whose data has a million pictures);
-    `width` is the number of channels of the decoder; `crop` is the smallest share of area, `flip` the probability of mirroring.
+    `rebalance` is how evenly the weights are drawn from the frequencies: 0 weighs by one over the frequency, 1 all colours alike (.5 in
+    the paper, whose data are a million pictures); `width` is the number of channels of the decoder; `crop` is the smallest share of
+    area, `flip` the probability of mirroring.
     """
 
     # Not the loss but the frequencies of colours couple rows: they come from the whole batch, on every rank the same.
