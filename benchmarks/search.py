@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from real_data import DATASETS, saved
+from real_data import PICTURES, saved
 
 TRIALS, STEPS = 8, 240
 HELD_OUT: dict[str, tuple[float, str | None]] = {"mnist": (0.2, None), "emoji": (0.25, "base")}
@@ -71,7 +71,7 @@ def development(name: str, folder: Path) -> Path:
     """A file of the pictures that `--holdout` leaves for pretraining in every other benchmark, with their columns."""
     from selfsup.data import prepare
 
-    images, columns = DATASETS[name]()
+    images, columns = PICTURES[name]()
     share, groups = HELD_OUT[name]
     kept = prepare(saved(name, folder / f"{name}.npz"), size=28, holdout=share, groups=groups).rows.numpy()
     np.savez_compressed(

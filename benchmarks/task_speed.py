@@ -101,7 +101,8 @@ def measured(pictures: np.ndarray[Any, Any], backbone: str, rounds: int) -> dict
     """Seconds of each part of a step, task by task."""
     corpus = prepare(pictures, size=None)
     batches = Batches(corpus.store, corpus.rows, batch_size=BATCH, seed=0)
-    names = [name for name in TASKS if corpus.channels == 3 or not find_task(name).needs_color]
+    fitting = [name for name in TASKS if find_task(name).modality == "image"]
+    names = [name for name in fitting if corpus.channels == 3 or not find_task(name).needs_color]
     timed = {name: Timed(name, backbone, batches, size=corpus.size, channels=corpus.channels) for name in names}
     for turn in range(rounds + 1):
         for one in timed.values():

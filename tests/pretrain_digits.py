@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from sklearn.datasets import load_digits
 
-import selfsup.pretraining
+import selfsup.pretraining.beginning
 import selfsup.train.loop
 from selfsup.pretraining import pretrain
 
@@ -25,6 +25,6 @@ if __name__ == "__main__":
     selfsup.train.loop.SECONDS_BETWEEN_CHECKPOINTS = 0.0
     if resume:
         for name in ("choose_kernels", "time_steps"):
-            setattr(selfsup.pretraining, name, refuse)
+            setattr(selfsup.pretraining.beginning, name, refuse)
     images = load_digits().images[:200] / 16.0
     pretrain(images, task=task, size=16, steps=steps, batch_size=16, out=folder, seed=5, holdout=0.1, resume=resume, precision="fp32")

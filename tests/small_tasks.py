@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from selfsup.backbones import build
-from selfsup.contract.trials import made_up_batch
+from selfsup.contract.picture_trials import made_up_batch
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
-from selfsup.tasks import find_task
+from selfsup.tasks import TASKS, find_task
+
+PICTURE_TASKS = sorted(name for name in TASKS if find_task(name).modality == "image")
 
 
 def make(name: str, size: int = 16, channels: int = 3, backbone: str | None = None, **options: Any) -> Any:

@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone, available, build, use_attention
+from selfsup.backbones.backbone import evenly_spaced
 from selfsup.backbones.timm_backbone import TimmBackbone, freeze_unused
-from selfsup.backbones.transformer import TransformerBackbone, evenly_spaced, patch_side
+from selfsup.backbones.transformer import TransformerBackbone, patch_side
 
 CASES = [
     ("compact_convnet", 28, 1),

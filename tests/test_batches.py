@@ -51,7 +51,7 @@ def test_slices_make_up_the_batch(count: int) -> None:
 
 
 def test_messages() -> None:
-    with pytest.raises(ValueError, match="batch size of 64 was given for 22 pictures"):
+    with pytest.raises(ValueError, match=r"batch size of 64 was given for 22 rows"):
         Batches(STORE, ROWS, batch_size=64, seed=0)
     with pytest.raises(ValueError, match="batch size of 0"):
         Batches(STORE, ROWS, batch_size=0, seed=0)

@@ -74,7 +74,7 @@ def test_help_is_fast_and_loads_nothing_heavy() -> None:
     assert min(seconds) < 0.4, f"--help took {min(seconds):.2f} s"
 
 
-@pytest.mark.parametrize("command", ["pretrain", "embed", "evaluate", "report", "tasks", "backbones", "doctor"])
+@pytest.mark.parametrize("command", ["pretrain", "embed", "evaluate", "generate", "reconstruct", "report", "tasks", "backbones", "doctor"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"selfsup {command}" in success(capsys, command, "--help")
 
@@ -92,14 +92,17 @@ def test_pretrain_hands_every_option_on(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(pretraining, "pretrain", record)
     line = "pretrain photos --task simclr --backbone b --size 32 --steps 7 --batch-size 64 --accumulate 2 --learning-rate 0.01 "
     line += "--optimizer lars --schedule constant --seed 3 --out o --set temperature=0.5 --set flip=false --views v.py:fn "
-    line += "--weights w --holdout 0.2 --groups folder --kind image --precision fp32 --resume"
+    line += "--weights w --holdout 0.2 --groups folder --kind image --precision fp32 --resume "
+    line += "--text subject,body --id number --language folder --encoding cp1252 --deduplicate --tokenizer bytes --vocabulary 900 "
+    line += "--context 64 --alpha 0.5 --repeats 2"
     out = success(capsys, *line.split())
     assert given == {
         "data": "photos", "task": "simclr", "backbone": "b", "size": 32, "budget": None, "steps": 7, "epochs": None, "batch_size": 64,
         "accumulate": 2, "learning_rate": 0.01, "weight_decay": None, "precision": "fp32",
         "optimizer": "lars", "schedule": "constant", "seed": 3, "out": Path("o"), "store_limit": 100.0,
         "options": {"temperature": "0.5", "flip": "false"}, "views": "v.py:fn", "weights": "w", "split": None, "holdout": 0.2,
-        "groups": "folder", "resume": True, "kind": "image",
+        "groups": "folder", "resume": True, "kind": "image", "text": "subject,body", "id": "number", "language": "folder",
+        "encoding": "cp1252", "deduplicate": True, "tokenizer": "bytes", "vocabulary": 900, "context": 64, "alpha": 0.5, "repeats": 2.0,
     }  # fmt: skip
     assert set(given) <= set(known), "the command has options that the function does not"
     assert str(tmp_path) in out
@@ -211,18 +214,23 @@ def test_counts_refuse(text: str) -> None:
 
 
 def test_tasks_lists_every_task_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
-    from selfsup.tasks import TASKS
+    from selfsup.tasks import TASKS, find_task
 
     lines = success(capsys, "tasks").splitlines()
+    pictures, text = (next(number for number, line in enumerate(lines) if line.split() == [title]) for title in ("Pictures", "Text"))
     for name in TASKS:
-        [row] = [line for line in lines if line.split()[:1] == [name]]
-        assert re.search(r"(19|20)\d\d", row), f"{name} gives no year of its source"
+        [number] = [number for number, line in enumerate(lines) if line.split()[:1] == [name]]
+        assert re.search(r"(19|20)\d\d", lines[number]), f"{name} gives no year of its source"
+        assert (pictures < number < text) == (find_task(name).modality == "image")
 
 
 def test_options_of_a_task_come_from_its_constructor(capsys: pytest.CaptureFixture[str]) -> None:
     out = success(capsys, "tasks", "simclr")
     assert re.search(r"temperature +float +0\.2", out)
     assert "backbone" not in [line.split()[0] for line in out.splitlines() if line]
+    out = success(capsys, "tasks", "masked_lm")
+    assert re.search(r"rate +float +0\.15", out)
+    assert "Devlin" in out
 
 
 def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,8 +246,12 @@ def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_backbones_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "compact_convnet" in success(capsys, "backbones")
+    out = success(capsys, "backbones")
+    assert "compact_convnet" in out
+    assert "gpt2-SIZE" in out
+    assert re.search(r"mini +4 +256 +3\.1 M +2\.0 M", out)
     out = success(capsys, "doctor")
+    assert re.search(r"for text +transformers \d", out)
     assert "GFLOP/s" in out
     assert "pip install 'selfsup[" in out or "installed" in out
 

@@ -20,8 +20,9 @@ from selfsup.backbones import Backbone, build
 from selfsup.contract import PLACES, Finding, check
 from selfsup.contract.findings import Findings, Stopped, written_in
 from selfsup.contract.own_views import check_views
+from selfsup.contract.picture_trials import made_up_batch
 from selfsup.contract.places import check_module
-from selfsup.contract.trials import check_class, made_up_batch
+from selfsup.contract.trials import check_class
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.pretraining import pretrain
 from selfsup.views import Augment
@@ -291,6 +292,21 @@ class ShowsWhatIsNoPicture(Sound):
         return {"seen": 2 * self.augment(batch, rng) - 1}
 
 
+class SamplesOneMore(Sound):
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        return torch.rand(count + 1, 3, 16, 16, generator=rng, device=rng.device)
+
+
+class SamplesByChance(Sound):
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        return torch.rand(count, 3, 16, 16)  # here
+
+
+class SamplesNoise(Sound):
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(count, 3, 16, 16, generator=rng, device=rng.device)
+
+
 BROKEN: list[tuple[type[Pretext], str, str]] = [
     (DrawsWithoutGenerator, "views", "torch.rand drew without generator=, so a run could not be repeated; use torch's, with generator=rng"),
     (DrawsWithoutDevice, "views", "torch.rand drew without device=; add device=rng.device"),
@@ -331,6 +347,9 @@ BROKEN: list[tuple[type[Pretext], str, str]] = [
     (ClimbsTheLoss, "training", "in 40 steps on the same views; see that forward uses the backbone"),
     (ShowsOnePicture, "show", "returned 'seen' with shape (3, 16, 16) for a batch of 6; expected rows first"),
     (ShowsWhatIsNoPicture, "show", "returned 'seen' with values from -"),
+    (SamplesOneMore, "sample", "returned (4, 3, 16, 16) for a count of 3; expected pictures (3, 3, 16, 16)"),
+    (SamplesByChance, "sample", "torch.rand drew without generator=, so a run could not be repeated; use torch's, with generator=rng"),
+    (SamplesNoise, "sample", "returned 'the pictures' with values from -"),
 ]  # fmt: skip
 
 

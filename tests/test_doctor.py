@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 
 from selfsup.doctor import examine, matrix_speed, missing_extras
@@ -21,6 +22,8 @@ def test_examine_is_quick_and_plausible(cache: Path) -> None:
     assert machine.cache == cache
     assert machine.cache_free > 0
     assert machine.extras["test"] == []
+    assert set(machine.for_text) == {"transformers", "tokenizers", "pyarrow", "charset-normalizer"}
+    assert machine.for_text["tokenizers"] == tokenizers.__version__
 
 
 def test_speed_is_two_operations_for_each_product(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,20 +9,25 @@ import torch.nn.functional as F
 
 from selfsup.backbones import build
 from selfsup.data import open_source, open_store
-from selfsup.embedding import POOLS, checked_layer, layer_embeddings
+from selfsup.embedding import POOLS, PictureReading
 from selfsup.views import plain
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
+
+
+def pictures() -> PictureReading:
+    source = open_source(PICTURES)
+    return PictureReading(source, open_store(source, side=28, channels=1))
 
 
 @pytest.mark.parametrize("name", ["compact_convnet", "compact_vit"])
 def test_every_pool_of_every_layer_equals_torchs_adaptive_pooling(name: str) -> None:
     """28 px give maps of 28, 14, 7 and 4 positions a side: odd ones too, whose middle belongs to both halves."""
     backbone = build(name, size=28, channels=1).eval()
-    store = open_store(open_source(PICTURES), side=28, channels=1)
-    found = layer_embeddings(backbone, store, range(5))
+    reading = pictures()
+    found = reading.embeddings(backbone, range(5))
     with torch.no_grad():
-        maps = backbone.features(plain(store.batch(torch.arange(5))["image"], 28))
+        maps = backbone.features(plain(reading.store.batch(torch.arange(5))["image"], 28))
     assert list(found) == [f"{layer}/{pool}" for layer in backbone.layers for pool in POOLS]
     for layer, grid in maps.items():
         expected = {
@@ -36,14 +41,13 @@ def test_every_pool_of_every_layer_equals_torchs_adaptive_pooling(name: str) -> 
 
 def test_a_map_of_one_position_is_its_own_quarters() -> None:
     backbone = build("resnet18", size=8, channels=1).eval()
-    store = open_store(open_source(PICTURES), side=28, channels=1)
     last = backbone.layers[-1]
-    found = layer_embeddings(backbone, store, range(5), layers=[f"{last}/mean", f"{last}/quarters"])
+    found = pictures().embeddings(backbone, range(5), layers=[f"{last}/mean", f"{last}/quarters"])
     np.testing.assert_allclose(found[f"{last}/quarters"], np.tile(found[f"{last}/mean"], 4), rtol=1e-5)
 
 
 def test_an_unknown_layer_or_pool_is_refused_with_what_there_is() -> None:
     backbone = build("compact_convnet", size=28)
-    assert checked_layer(backbone, "stage3") == "stage3/mean"
+    assert PictureReading.checked(backbone, "stage3") == "stage3/mean"
     with pytest.raises(ValueError, match=r"'stage3/sum'; this backbone has stage1, .*, each with /mean, /max, /quarters"):
-        checked_layer(backbone, "stage3/sum")
+        PictureReading.checked(backbone, "stage3/sum")

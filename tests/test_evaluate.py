@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from selfsup import finetuning
 from selfsup.backbones import build, save_backbone
 from selfsup.data import make_split, open_source, open_store
-from selfsup.evaluation import Results, baselines, evaluate
+from selfsup.evaluation import Results, baselines, evaluate, pictures
 from selfsup.evaluation.copies import near_copies
 from selfsup.run import Run
 
@@ -116,8 +116,8 @@ def test_baselines_are_made_once(make_run: MakeRun, monkeypatch: pytest.MonkeyPa
     def forbidden(*_: Any, **__: Any) -> Any:
         raise AssertionError("this was kept")
 
-    for name in ("pixel_features", "train_classifier"):
-        monkeypatch.setattr(baselines, name, forbidden)
+    monkeypatch.setattr(pictures, "pixel_features", forbidden)
+    monkeypatch.setattr(baselines, "train_classifier", forbidden)
     monkeypatch.setattr(baselines.Setup, "build", forbidden)
     again = evaluate(run, IMAGES, labels=TARGETS, probes=("linear",), labels_per_class=(5,))
     assert again.rows == first.rows

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from selfsup.embedding import embed as embed
     from selfsup.evaluation import Results as Results
     from selfsup.evaluation import evaluate as evaluate
+    from selfsup.evaluation import evaluate_across_languages as evaluate_across_languages
+    from selfsup.evaluation import evaluate_language_modelling as evaluate_language_modelling
+    from selfsup.generation import generate as generate
+    from selfsup.generation import reconstruct as reconstruct
     from selfsup.pretext import Pretext as Pretext
+    from selfsup.pretext import TextPretext as TextPretext
     from selfsup.pretraining import pretrain as pretrain
     from selfsup.reporting.report import report as report
     from selfsup.run import Run as Run
@@ -27,9 +32,14 @@ _HOMES = {
     "Results": "selfsup.evaluation",
     "Run": "selfsup.run",
     "TASKS": "selfsup.tasks",
+    "TextPretext": "selfsup.pretext",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",
+    "evaluate_across_languages": "selfsup.evaluation",
+    "evaluate_language_modelling": "selfsup.evaluation",
+    "generate": "selfsup.generation",
     "pretrain": "selfsup.pretraining",
+    "reconstruct": "selfsup.generation",
     "report": "selfsup.reporting",
 }
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +21,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DATA_HELP = "A folder, a file, a glob, .npz/.npy, or a table (.csv, .parquet) with a column `path`."
+DATA_HELP = "A folder, a file or a glob of pictures or texts, .npz/.npy, or a table (.csv, .jsonl, .parquet)."
 RUN_HELP = "The folder that `selfsup pretrain` printed."
 RunFolder = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)]
+TextColumns = Annotated[str | None, typer.Option(metavar="COLUMNS", help="Columns of a table that hold text.", rich_help_panel="Text")]
+IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names documents.", rich_help_panel="Text")]
+Language = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="A column, folder, name (page.de.txt), or =de for all.", rich_help_panel="Text")
+]
+Encoding = Annotated[str | None, typer.Option(help="Of all files; by default told from each.", rich_help_panel="Text")]
 
 
 def _print_version(asked: bool) -> bool:
@@ -54,17 +60,35 @@ def pretrain(
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of a view in pixels. By default from the pictures.", show_default=False)
     ] = None,
-    kind: Annotated[str, typer.Option(help="What the data is: auto, image.", rich_help_panel="Data")] = "auto",
+    kind: Annotated[str, typer.Option(help="What the data is: auto, image, text.", rich_help_panel="Data")] = "auto",
     views: Annotated[str | None, typer.Option(metavar="FILE.py:FN", help="Your own views.", rich_help_panel="Data")] = None,
     split: Annotated[str | None, typer.Option(metavar="FILE", help="Table of path and split.", rich_help_panel="Data")] = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out from pretraining.", rich_help_panel="Data")] = 0.0,
     groups: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="What stays on one side: a column, folder, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
+        typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
     ] = None,
     store_limit: Annotated[
         float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
     ] = 100.0,
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
+    deduplicate: Annotated[
+        bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")
+    ] = False,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="PATH|bytes", help="By default one is trained.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(min=257, help="Words of the tokeniser that is trained.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Languages: 1 as they are, 0 all alike.", rich_help_panel="Text")] = 0.3,
+    repeats: Annotated[float, typer.Option(help="The most a small language is repeated.", rich_help_panel="Text")] = 4.0,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time to train for: 90s, 10m, 2h.", rich_help_panel="Training")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time.", rich_help_panel="Training")] = None,
     epochs: Annotated[float | None, typer.Option(help="Instead of a time.", rich_help_panel="Training")] = None,
@@ -91,7 +115,8 @@ def pretrain(
 
     given["options"] = parse_settings(options or [])
     run = pretrain_run(given.pop("data"), **given)
-    print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels folder")
+    labels = "COLUMN" if Path(data).suffix in (".csv", ".tsv", ".jsonl", ".parquet") else "folder"
+    print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels {labels}")
 
 
 @app.command()
@@ -107,56 +132,135 @@ def embed(
         str | None, typer.Option(help="As stage3/mean. By default the one `evaluate` chose, or the last but one.", show_default=False)
     ] = None,
     kind: Annotated[str, typer.Option(help="What the data is: auto, image.")] = "auto",
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
 ) -> None:
-    """Write an embedding of every picture: id, path and vector, as Parquet."""
+    """Write an embedding of every picture or document: id, path and vector, as Parquet."""
+    given = dict(locals())
     from selfsup.embedding import embed as embed_data
 
-    found = embed_data(run, data, out=out, layer=layer, kind=kind)
+    found = embed_data(given.pop("run"), given.pop("data"), **given)
     print(f"{found.count} embeddings of {found.width} numbers from layer {found.layer}: {found.file}")
 
 
 @app.command()
 def evaluate(
     paths: Annotated[
-        list[str], typer.Argument(metavar="RUN... DATA", help="Folders of runs, then the data they are scored on.", show_default=False)
+        list[str], typer.Argument(metavar="RUN... [DATA]", help="Folders of runs, then the data to score on; by default the first run's.")
     ],
-    labels: Annotated[str, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)],
+    labels: Annotated[str | None, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)] = None,
     probes: Annotated[str, typer.Option(help="Ways to score, with commas: linear, knn.")] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
     draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
     baselines: Annotated[
-        str, typer.Option(help="Rows to beat, with commas: pixels, untrained, scratch (takes longest), or none.")
-    ] = "pixels,untrained,scratch",
+        str, typer.Option(help="Rows to beat, with commas: pixels (texts: tfidf, lsa), untrained, scratch (takes longest); all, or none.")
+    ] = "all",
     weights: Annotated[
         str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
     ] = None,
     groups: Annotated[str | None, typer.Option(metavar="COLUMN", help="What stays on one side of the split.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default the folder the runs are in.", show_default=False)] = None,
+    language_modelling: Annotated[
+        bool, typer.Option("--language-modelling", help="Without labels: bits per byte, or hidden words guessed.", rich_help_panel="Text")
+    ] = False,
+    parallel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Without labels: find translations, whole documents or their paragraphs, or columns of a table, de,en.",
+            rich_help_panel="Text",
+        ),
+    ] = None,
+    across_languages: Annotated[
+        bool, typer.Option("--across-languages", help="Labels in one language, tests in each other.", rich_help_panel="Text")
+    ] = False,
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
+    task: Annotated[str | None, typer.Option(help="A task of your own, named again, to model language.", rich_help_panel="Text")] = None,
 ) -> None:
-    """Score runs on labels, with intervals, beside baselines. Several runs of one task count as seeds of one row."""
-    *folders, data = paths
-    if not folders:
-        raise ValueError(f"evaluate got one path, {data}; expected at least two: folders of runs, then the data to score them on.")
+    """Score runs, with intervals, beside baselines: on labels, or texts also without any. Runs of one task are seeds of one row."""
+    folders, data = runs_and_data(paths)
+    if labels is None and not language_modelling and parallel is None:
+        raise ValueError("nothing to score on was given: expected --labels, or, for texts, --language-modelling or --parallel.")
+    if across_languages and labels is None:
+        raise ValueError("--across-languages says that labels count in other languages than they are in: expected --labels too.")
     counts = parse_counts(labels_per_class)
-    from selfsup.evaluation import evaluate as evaluate_runs
-    from selfsup.terminal import print_results
+    from selfsup import evaluation, terminal
 
-    results = evaluate_runs(
-        folders,
-        data,
-        labels=labels,
-        probes=tuple(name.strip() for name in probes.split(",")),
-        labels_per_class=counts,
-        draws=draws,
-        baselines=False if baselines == "none" else [name.strip() for name in baselines.split(",")],
-        weights=weights,
-        groups=groups,
-        seed=seed,
-        out=out,
-    )
-    print_results(results)
+    told: dict[str, Any] = {"text": text, "id": id, "language": language, "encoding": encoding, "out": out}
+    beside: dict[str, Any] = {"weights": weights, "baselines": baselines != "none"}
+    if language_modelling:
+        terminal.print_language_modelling(evaluation.evaluate_language_modelling(folders, data, task=task, **told))
+    if parallel is not None or across_languages:
+        carried: dict[str, Any] = {"labels": labels if across_languages else None, "labels_per_class": evaluation.primary_count(counts)}
+        terminal.print_across_languages(evaluation.evaluate_across_languages(folders, data, parallel=parallel, **carried, **beside, **told))
+    if labels is not None and not across_languages:
+        asked: dict[str, Any] = {"probes": tuple(names_in(probes)), "labels_per_class": counts, "draws": draws, "seed": seed}
+        beside |= {} if baselines in ("all", "none") else {"baselines": names_in(baselines)}
+        terminal.print_results(evaluation.evaluate(folders, data, labels=labels, groups=groups, **asked, **beside, **told))
     print(f"\nNext: selfsup report {' '.join(folders)}")
+
+
+@app.command()
+def generate(
+    run: RunFolder,
+    prompt: Annotated[
+        str | None, typer.Option(help="Text to go on from, or with [MASK] where words are to be filled in.", show_default=False)
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="The most to write.", rich_help_panel="Text")] = 200,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest, 1 draws as was learned.", rich_help_panel="Text")] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Draw from so many; for [MASK], how many to show.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the likeliest that have this probability together.", rich_help_panel="Text")
+    ] = 0.95,
+    repeats: Annotated[
+        bool | None,
+        typer.Option(
+            help="Warn of 50 tokens that stand in the corpus; by default if it is small.", rich_help_panel="Text", show_default=False
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Pictures, 16 by default.", rich_help_panel="Pictures", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="By default in the run.", rich_help_panel="Pictures", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same.")] = 0,
+    task: Annotated[str | None, typer.Option(help="A task of your own, named again.", show_default=False)] = None,
+) -> None:
+    """Let a trained task make something new: pictures on a sheet, text that goes on, or words for [MASK]."""
+    given = dict(locals())
+    from selfsup.generation import generate as generate_from
+    from selfsup.terminal import print_made
+
+    print_made(generate_from(given.pop("run"), **given))
+
+
+@app.command()
+def reconstruct(
+    run: RunFolder,
+    data: Annotated[
+        str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP + " By default what the run was pretrained on.", show_default=False)
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Pictures from all over the data.")] = 16,
+    seed: Annotated[int, typer.Option(help="Of what is hidden or spoiled.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="By default in the run.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="A task of your own, named again.", show_default=False)] = None,
+    kind: Annotated[str, typer.Option(help="What the data is: auto, image.")] = "auto",
+) -> None:
+    """Show what a trained task makes of pictures: what it was asked, what it answered, what was there."""
+    given = dict(locals())
+    from selfsup.generation import reconstruct as reconstruct_from
+    from selfsup.terminal import print_reconstruction
+
+    print_reconstruction(reconstruct_from(given.pop("run"), given.pop("data"), **given))
 
 
 @app.command()
@@ -166,7 +270,9 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="By default report.html in the folder, or in the one that holds all.", show_default=False),
     ] = None,
-    without_samples: Annotated[bool, typer.Option("--without-samples", help="Leave pictures out, to pass the report on.")] = False,
+    without_samples: Annotated[
+        bool, typer.Option("--without-samples", help="Leave out pictures, texts and names of files, to pass it on.")
+    ] = False,
 ) -> None:
     """Make one HTML file to look at all of it, without network."""
     from selfsup.reporting import report as write_report
@@ -234,9 +340,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
 
 
+def runs_and_data(paths: Sequence[str]) -> tuple[list[str], str | None]:
+    """Folders of runs, and the data behind them, None where the last path holds a run too. Raises ValueError where there is no run."""
+    if Path(paths[-1], "run.json").is_file():
+        return list(paths), None
+    *folders, data = paths
+    if not folders:
+        raise ValueError(
+            f"evaluate got one path, {data}, which is no run; expected at least two: folders of runs, then the data to score on."
+        )
+    return folders, data
+
+
+def names_in(text: str) -> list[str]:
+    """`"linear, knn"` as a list."""
+    return [name.strip() for name in text.split(",")]
+
+
 def parse_counts(text: str) -> tuple[int | str, ...]:
     """`"1,5,all"` as `(1, 5, "all")`. Raises ValueError for anything but whole numbers from 1 and `all`."""
-    words = [word.strip() for word in text.split(",")]
+    words = names_in(text)
     wrong = [word for word in words if word != "all" and not (word.isascii() and word.isdigit() and int(word) > 0)]
     if wrong:
         raise ValueError(f"--labels-per-class got {wrong[0]!r}; expected whole numbers and `all`, with commas: 1,5,10,all.")

@@ -17,6 +17,7 @@ import torch
 from selfsup.data.sizes import cache_folder
 
 GIB = 2**30
+FOR_TEXT = ("transformers", "tokenizers", "pyarrow", "charset-normalizer")  # networks, words, tables, encodings
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")  # names as /proc/cpuinfo writes them
 
 
@@ -24,7 +25,8 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "
 class Machine:
     """Facts about this machine. Memory and disk in GiB; speeds in GFLOP/s of a 1024 × 1024 matrix product, all threads.
 
-    `extras` names each extra and the packages it still lacks: an empty list means that it is installed.
+    `extras` names each extra and the packages it still lacks: an empty list means that it is installed. `for_text` has the versions of
+    what reads and learns from text, None for what is missing.
     """
 
     cores: int
@@ -40,6 +42,7 @@ class Machine:
     cache: Path
     cache_free: float
     extras: dict[str, list[str]]
+    for_text: dict[str, str | None]
 
 
 def examine() -> Machine:
@@ -60,6 +63,7 @@ def examine() -> Machine:
         cache=cache,
         cache_free=_free(cache) / GIB,
         extras=missing_extras(metadata.requires("selfsup") or [], _is_installed),
+        for_text={package: _version(package) for package in FOR_TEXT},
     )
 
 
@@ -90,11 +94,14 @@ def missing_extras(requirements: list[str], is_installed: Callable[[str], bool])
 
 
 def _is_installed(package: str) -> bool:
+    return _version(package) is not None
+
+
+def _version(package: str) -> str | None:
     try:
-        metadata.version(package)
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _processor() -> tuple[str, list[str]]:

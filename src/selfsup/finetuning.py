@@ -16,12 +16,11 @@ from jaxtyping import Float, Int
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor, nn
 
-from selfsup.backbones import Backbone
-from selfsup.data import Store
+from selfsup.embedding import Reading
 from selfsup.train.distributed import device
 from selfsup.train.memory import keep_memory
 from selfsup.train.precision import Kernels
-from selfsup.views import Augment, plain
+from selfsup.views import Augment
 
 FEWEST_STEPS, MOST_STEPS, EPOCHS = 150, 1500, 20
 """As many steps as twenty passes over the labels take, within these bounds. On MNIST with 10 labels a class, 100 steps of 32 views told
@@ -38,10 +37,11 @@ TUNING_FOLDS = 3
 class Recipe:
     """How to train: the views, AdamW with a cosine schedule (no label smoothing), and numbers that take the place of what is chosen.
 
-    `steps` is chosen from the number of labels where it is None. With `balanced`, classes weigh the same in the loss.
+    `augment` is None where the views need nothing to be said. `steps` is chosen from the number of labels where it is None. With
+    `balanced`, classes weigh the same in the loss.
     """
 
-    augment: Augment
+    augment: Augment | None
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     batch_size: int = 32
@@ -50,38 +50,36 @@ class Recipe:
     kernels: Kernels = field(default=Kernels(), compare=False)
 
     def steps_for(self, labels: int) -> int:
-        """How many steps to train on so many labelled pictures."""
+        """How many steps to train on so many labelled items."""
         return self.steps or min(MOST_STEPS, max(FEWEST_STEPS, math.ceil(EPOCHS * labels / self.batch_size)))
 
 
 class Classifier(nn.Module):
-    """A backbone's embedding and one linear layer on top: (B, C, S, S) in [0, 1] to one score a class."""
+    """A backbone's embedding and one linear layer on top: what `embed` of the backbone takes, to one score a class."""
 
-    def __init__(self, backbone: Backbone, classes: int) -> None:
+    def __init__(self, backbone: Any, classes: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.linear = nn.Linear(backbone.width, classes)
 
-    def forward(self, images: Float[Tensor, "B C S S"]) -> Float[Tensor, "B K"]:
+    def forward(self, *inputs: Tensor) -> Float[Tensor, "B K"]:
         """Logits."""
-        scores: Tensor = self.linear(self.backbone.embed(images))
+        scores: Tensor = self.linear(self.backbone.embed(*inputs))
         return scores
 
     @torch.no_grad()
-    def predict(self, store: Store, rows: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n K"]:
-        """Probabilities of the classes for whole pictures, rows of the store."""
+    def predict(self, reading: Reading[Any], rows: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n K"]:
+        """Probabilities of the classes for whole items."""
         self.eval()
-        place = self.linear.weight.device
         parts = []
-        for some in torch.split(torch.as_tensor(rows, dtype=torch.long), 256):
-            images = plain(store.batch(some)["image"].to(place), self.backbone.size)
-            parts.append(torch.softmax(self(images).float(), dim=1).cpu())
+        for vectors in reading.embedded(self.backbone, torch.as_tensor(rows, dtype=torch.long)):
+            parts.append(torch.softmax(self.linear(vectors).float(), dim=1).cpu())
         return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
 
 def train_classifier(
-    backbone: Backbone,
-    store: Store,
+    backbone: nn.Module,
+    reading: Reading[Any],
     *,
     rows: Int[np.ndarray, "n"],
     targets: Int[np.ndarray, "n"],
@@ -89,7 +87,7 @@ def train_classifier(
     recipe: Recipe,
     seed: int = 0,
 ) -> Classifier:
-    """Train a copy of `backbone` with a linear layer on the pictures `rows`, whose class numbers are `targets`.
+    """Train a copy of `backbone` with a linear layer on the items `rows`, whose class numbers are `targets`.
 
     The whole network is trained. Everything random follows from `seed`, and `backbone` stays as it is.
     """
@@ -107,10 +105,9 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
     stream = np.concatenate([order.permutation(len(rows)) for _ in range(math.ceil(steps * recipe.batch_size / len(rows)))])
     for picked in stream[: steps * recipe.batch_size].reshape(steps, recipe.batch_size):
-        batch = store.batch(torch.as_tensor(rows[picked], dtype=torch.long))
-        view = recipe.augment(batch["image"].to(place), rng, batch["aspect"].to(place))
+        view = reading.view(model.backbone, torch.as_tensor(rows[picked], dtype=torch.long), augment=recipe.augment, rng=rng)
         with recipe.kernels.autocast(place):
-            scores = model(view)
+            scores = model(*view)
         loss = F.cross_entropy(scores.float(), torch.as_tensor(targets[picked], device=place), weight=weights)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -120,8 +117,8 @@ def train_classifier(
 
 
 def tuned(
-    backbone: Backbone,
-    store: Store,
+    backbone: nn.Module,
+    reading: Reading[Any],
     *,
     rows: Int[np.ndarray, "n"],
     targets: Int[np.ndarray, "n"],
@@ -144,8 +141,8 @@ def tuned(
     @once
     def quality(trial: Recipe) -> float:
         short = replace(trial, steps=math.ceil(trial.steps_for(len(rows)) / TUNING_FOLDS))
-        model = train_classifier(backbone, store, rows=rows[inside], targets=targets[inside], classes=classes, recipe=short, seed=seed)
-        scores = model.predict(store, rows[held_back])
+        model = train_classifier(backbone, reading, rows=rows[inside], targets=targets[inside], classes=classes, recipe=short, seed=seed)
+        scores = model.predict(reading, rows[held_back])
         right = (scores.argmax(1) == truth) + 0.01 * scores[np.arange(len(truth)), truth]
         shares = 1 / np.bincount(truth)[truth] if trial.balanced else np.ones(len(truth))
         return float(np.average(right, weights=shares))

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone
+from selfsup.losses import vocabulary_nats
 from selfsup.views import standardise
 
 
@@ -53,6 +54,29 @@ class PixelDecoder(nn.Module):
             grid = F.interpolate(block(grid), size=(side, side))
         image: Tensor = self.paint(grid)
         return image
+
+
+class WordHead(nn.Module):
+    """What BERT puts between a token's state and the table of words: a linear layer, GELU and LayerNorm, and a bias for each word.
+
+    Devlin et al. 2019, in the authors' code; the table itself is that of the backbone's input, and is no part of this.
+    """
+
+    def __init__(self, width: int, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, embedding.embedding_dim)
+        self.norm = nn.LayerNorm(embedding.embedding_dim)
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+        nn.init.normal_(self.dense.weight, std=0.02)
+        nn.init.zeros_(self.dense.bias)
+
+    def forward(self, hidden: Float[Tensor, "B K D"]) -> Float[Tensor, "B K E"]:
+        states: Tensor = self.norm(F.gelu(self.dense(hidden)))
+        return states
+
+    def nats(self, states: Float[Tensor, "B K E"], table: Float[Tensor, "V E"], target: Int[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+        """The surprise at each target in nats, from what `forward` gives."""
+        return vocabulary_nats(states.flatten(0, 1), table, target.flatten(), self.bias).view(target.shape)
 
 
 class ArrangementHead(nn.Module):

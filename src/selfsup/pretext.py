@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, Literal, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
-from selfsup.backbones import Backbone
+from selfsup.backbones import Backbone, TextBackbone
 from selfsup.views import Augment
 
 Batch = Mapping[str, Tensor]
@@ -21,30 +21,36 @@ class Pretext(nn.Module):
     """A pretext task: `views` (random, no parameters), `forward` (parameters, nothing random), `loss` (neither), `after_step`.
 
     `Batch`, `Views` and `Output` are dicts of tensors, row first. `batch["image"]` is uint8 `(B, C, H, W)`; views are float in
-    [0, 1]. A subclass's options are the keyword-only, annotated arguments of its constructor.
+    [0, 1]. `TextPretext` is for text. A subclass's options are the keyword-only, annotated arguments of its constructor.
 
     Attributes:
         couples_rows: the loss compares rows with one another, so it must see the whole batch at once.
         prefers_patches: the task hides patches, which a ViT can skip, so that `--backbone auto` takes one.
         needs_color: the task learns from colours, so the backbone and the pictures have to have three channels that differ.
+        draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
         learning_rate: AdamW's peak rate at a batch of 128, where none is asked for.
         kind: the row it has in `selfsup tasks`.
+        modality: what its batches hold, pictures or text.
         progress: 0-d buffer the training loop fills, from 0 at the start to 1 at the end.
     """
 
     couples_rows: ClassVar[bool] = False
     prefers_patches: ClassVar[bool] = False
     needs_color: ClassVar[bool] = False
+    draws_in_forward: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 2e-3
     kind: ClassVar[str] = "own"
+    modality: ClassVar[Literal["image", "text"]] = "image"
+    backbone: Backbone
     progress: Tensor
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(self, backbone: Backbone | TextBackbone) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone = backbone  # type: ignore[assignment] # `TextPretext` says that it is a `TextBackbone`
         self.register_buffer("progress", torch.zeros(()), persistent=False)
         self.own_views: Callable[[Tensor, torch.Generator], Tensor] | None = None
-        self.default_views = Augment(size=backbone.size)
+        if isinstance(backbone, Backbone):
+            self.default_views = Augment(size=backbone.size)
 
     def augment(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """One random view of every picture, `(B, C, size, size)` in [0, 1]: the user's own function, or the task's default."""
@@ -67,6 +73,13 @@ class Pretext(nn.Module):
     def after_step(self, output: Output) -> None:
         """Change what gradients do not train: slow teachers, queues, centres."""
 
+    def count_of(self, views: Views) -> Tensor | None:
+        """How many things the loss of these views is a mean of, where that differs between batches; None where rows count alike.
+
+        Micro-batches and ranks then weigh as much as they hold, so that every thing counts alike in the whole batch.
+        """
+        return None
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters with rates and decay of their own. By default one group with all that is trained."""
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
@@ -77,6 +90,28 @@ class Pretext(nn.Module):
         Generative tasks and puzzles show them; other tasks show nothing.
         """
         return {}
+
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        """New pictures made from nothing but what was learned, `(count, C, size, size)` in [0, 1], drawn with `rng` alone.
+
+        Few tasks can: those that learn what pictures there are.
+        """
+        raise NotImplementedError
+
+
+class TextPretext(Pretext):
+    """A pretext task for text. `batch["tokens"]` are ids `(B, T)`, `batch["document"]` the running number of each token's document.
+
+    Attributes:
+        reads_forwards: the task needs a decoder, whose tokens see no later ones; others need an encoder.
+    """
+
+    reads_forwards: ClassVar[bool] = False
+    modality = "text"
+    backbone: TextBackbone  # type: ignore[assignment]
+
+    def __init__(self, backbone: TextBackbone) -> None:
+        super().__init__(backbone)
 
 
 def options_of(task: type[Pretext]) -> dict[str, inspect.Parameter]:

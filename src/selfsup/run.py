@@ -16,9 +16,10 @@ FORMAT = 1
 class Run:
     """Everything that was asked for and everything that was chosen, as `run.json` holds it, and where its files are.
 
-    `root` is the resolved folder of its pictures, empty for arrays. Sizes are in pixels; `steps` counts optimiser steps; `batch_size`
-    is the global batch, over ranks and micro-batches. `choices` holds what was decided by measuring, so that a resumed run takes it
-    from here and measures nothing again.
+    `root` is the resolved folder of its pictures or texts, empty for what was in memory. Sizes are in pixels; of a run on text, `size` is
+    the context in tokens, `pictures` counts rows of tokens and `held_out` documents. `steps` counts optimiser steps; `batch_size` is the
+    global batch, over ranks and micro-batches. `reading` says how texts are read, `notes` what a reader should know of what was read.
+    `choices` holds what was decided by measuring, so that a resumed run takes it from here and measures nothing again.
     """
 
     folder: Path
@@ -29,8 +30,9 @@ class Run:
     options: dict[str, Any]
     backbone: str
     size: int
-    channels: int
-    store_side: int
+    channels: int = 0
+    store_side: int = 0
+    reading: dict[str, Any] = field(default_factory=dict)
     views: str | None = None
     weights: str | None = None
     batch_size: int
@@ -50,6 +52,7 @@ class Run:
     versions: dict[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     created: str = ""
     format: int = FORMAT
 

@@ -1,4 +1,4 @@
-"""Backbones, the part of a network that is kept: compact ones of our own, and any `timm` model by its name."""
+"""Backbones, the part of a network that is kept: compact ones of our own, any `timm` model by its name, and `transformers` for text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from selfsup.backbones.attention import use_attention
 from selfsup.backbones.backbone import Attention, Backbone, Settings, Stem
 from selfsup.backbones.choice import Choice, choose
 from selfsup.backbones.names import BACKBONES, Known, available, build, build_from
+from selfsup.backbones.text import TextBackbone, TextSettings
+from selfsup.backbones.text_names import build_text, build_text_from, text_backbones
+from selfsup.backbones.text_weights import load_text_backbone, read_text_settings, save_text_backbone, save_text_settings
+from selfsup.backbones.vocabulary import Vocabulary
 from selfsup.backbones.weights import load_backbone, load_weights, read_settings, save_backbone, save_settings
 
 __all__ = [
@@ -16,14 +20,24 @@ __all__ = [
     "Known",
     "Settings",
     "Stem",
+    "TextBackbone",
+    "TextSettings",
+    "Vocabulary",
     "available",
     "build",
     "build_from",
+    "build_text",
+    "build_text_from",
     "choose",
     "load_backbone",
+    "load_text_backbone",
     "load_weights",
     "read_settings",
+    "read_text_settings",
     "save_backbone",
     "save_settings",
+    "save_text_backbone",
+    "save_text_settings",
+    "text_backbones",
     "use_attention",
 ]

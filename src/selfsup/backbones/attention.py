@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 from torch import nn
 
 from selfsup.backbones.backbone import Attention, Backbone
+from selfsup.backbones.text import TextBackbone
+from selfsup.backbones.text_attention import NAMES
 
 
 def use_attention(module: nn.Module, attention: Attention) -> None:
@@ -20,5 +22,10 @@ def use_attention(module: nn.Module, attention: Attention) -> None:
     for layer in module.modules():
         if isinstance(layer, Backbone):
             layer.settings = replace(layer.settings, attention=attention)
-        if hasattr(layer, "fused_attn"):  # timm's own switch between the two
+        if isinstance(layer, TextBackbone):
+            layer.settings = replace(layer.settings, attention=attention)
+        elif hasattr(layer, "fused_attn"):  # timm's own switch between the two
             setattr(layer, "fused_attn", attention == "fused")  # noqa: B010 - timm's modules do not declare it for type checkers
+        configuration: Any = getattr(layer, "config", None)  # of transformers
+        if getattr(configuration, "_attn_implementation", None) in NAMES.values():  # its attention is ours
+            configuration._attn_implementation = NAMES[attention]

@@ -113,3 +113,8 @@ class Backbone(nn.Module, ABC):
             raise ValueError(
                 f"the backbone {self.name!r} cannot compute some patches only: take a ViT, such as compact_vit or vit_tiny_patch16_224"
             )
+
+
+def evenly_spaced(depth: int, count: int) -> list[int]:
+    """Up to `count` evenly spaced numbers out of 0 to depth - 1, always with the last one."""
+    return sorted({max(1, round(depth * (n + 1) / count)) - 1 for n in range(count)})

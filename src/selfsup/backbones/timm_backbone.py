@@ -15,8 +15,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from selfsup.backbones.attention import use_attention
-from selfsup.backbones.backbone import Backbone, Settings
-from selfsup.backbones.transformer import SHOWN, TransformerBackbone, evenly_spaced, patch_side, turn_off_randomness
+from selfsup.backbones.backbone import Backbone, Settings, evenly_spaced
+from selfsup.backbones.transformer import SHOWN, TransformerBackbone, patch_side, turn_off_randomness
 
 SMALL = 64
 """Pictures up to this many pixels a side get a small stem: the usual one would leave them a map of 2x2 or 1x1."""

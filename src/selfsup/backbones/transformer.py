@@ -12,7 +12,7 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from selfsup.backbones.attention import use_attention
-from selfsup.backbones.backbone import Backbone, Settings
+from selfsup.backbones.backbone import Backbone, Settings, evenly_spaced
 
 SHOWN = 4
 """How many evenly spaced blocks `features` shows, as many as a ConvNet has stages."""
@@ -117,11 +117,6 @@ class TransformerBackbone(Backbone):
 def taken(tokens: Float[Tensor, "B T D"], keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
     """The kept tokens. `gather`, since the backward pass of advanced indexing is slow on processors."""
     return tokens.gather(1, keep.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
-
-
-def evenly_spaced(depth: int, count: int) -> list[int]:
-    """Up to `count` evenly spaced numbers out of 0 to depth - 1, always with the last one."""
-    return sorted({max(1, round(depth * (n + 1) / count)) - 1 for n in range(count)})
 
 
 def patch_side(size: int, standard: int | None = None) -> int:

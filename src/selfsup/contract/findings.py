@@ -5,18 +5,18 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from selfsup.contract.randomness import DrawWatch, other_draws
-from selfsup.pretext import Pretext
+from selfsup.pretext import Pretext, TextPretext
 from selfsup.tasks import TASKS
 
 PLACES = {
@@ -29,8 +29,25 @@ PLACES = {
     "state": "saved and loaded, it gives the same numbers",
     "training": "the loss falls on views that stay the same",
     "show": "pictures in [0, 1], or none",
+    "sample": "new pictures in [0, 1] drawn from rng alone, or none",
 }
 """What is looked at, in this order, and what is expected of it."""
+
+TEXT_PLACES = {
+    **{place: words for place, words in PLACES.items() if place not in ("show", "sample")},
+    "views": "drawn from rng alone, rows first, the batch left as it is",
+    "logits": "a score for every word of the vocabulary, or none",
+}
+"""The same for tasks on text, which have no pictures to show, but may say what word stands where."""
+
+EXAMPLES = {
+    "image": {"views": "{'image': image}", "forward": "{'embedding': embedding}", "loss": "{'reconstruction': F.mse_loss(…)}"},
+    "text": {"views": "{'tokens': tokens}", "forward": "{'logits': logits}", "loss": "{'words': F.cross_entropy(…)}"},
+}
+ROW = {"image": "picture", "text": "row of tokens"}
+"""What each place could return, and what a row of a batch is, by what batches hold."""
+
+BEYOND = "index out of range in self"  # what torch says of an id that an embedding has no row for
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,12 @@ class Stopped(Exception):
 
 
 class Findings:
-    """Collects what is found while a task or a views function is tried. `files` are the user's, whose lines are named."""
+    """Collects what is found while a task or a views function is tried. `files` are the user's, whose lines are named.
+
+    `modality` is what the batches hold, for words that fit.
+    """
+
+    modality: Literal["image", "text"] = "image"
 
     def __init__(self, files: Collection[str | Path], trial: str = "") -> None:
         self.files = {Path(file).resolve() for file in files}
@@ -74,8 +96,11 @@ class Findings:
         raise Stopped
 
     @contextmanager
-    def at(self, place: str, rng: torch.Generator | None = None) -> Iterator[None]:
-        """Run the user's code: an exception, and a draw that does not come from `rng`, becomes a finding with its line."""
+    def at(self, place: str, rng: torch.Generator | None = None, *, draws: bool = False) -> Iterator[None]:
+        """Run the user's code: an exception, and a draw that does not come from `rng`, becomes a finding with its line.
+
+        With `draws`, torch's own generator may be drawn from.
+        """
         self.reached.add(place)
         told: list[str] = []
         states = _global_states()
@@ -85,16 +110,19 @@ class Findings:
             self.add(place, sign, words, line=self._line(_frames(sys._getframe())))
 
         try:
-            with other_draws(rng, note), DrawWatch(rng, note):
+            with other_draws(rng, note), nullcontext() if draws else DrawWatch(rng, note):
                 yield
         except Stopped:
             raise
         except Exception as error:
             said = " ".join(str(error).split())
-            words = f"raised {type(error).__name__}{': ' + said if said else ''}; expected to get through."
+            hint = " An id or a position lies outside its table: ids go from 0 to backbone.vocabulary.size - 1." if said == BEYOND else ""
+            words = f"raised {type(error).__name__}{': ' + said if said else ''}; expected to get through.{hint}"
             self.add(place, f"raised {type(error).__name__}", words, line=self.line_of(error), error=error)
             raise Stopped from error
         changed = [name for name, before, after in zip(_SOURCES, states, _global_states(), strict=True) if before != after]
+        if draws and "torch" in changed:
+            changed.remove("torch")
         if changed and not told:
             advice = "draw with torch.rand(…, generator=rng, device=rng.device)" if rng is not None else "draw in views, from rng"
             self.add(place, "global", f"changed the random state of {' and '.join(changed)}, so a run could not be repeated; {advice}.")
@@ -142,7 +170,7 @@ def files_of(*owners: Any) -> set[str]:
 
 def written_in(kind: type[Pretext]) -> set[str]:
     """The files of a task's class and of those it derives from, without ours and torch's below them."""
-    return files_of(*kind.__mro__[: kind.__mro__.index(Pretext)])
+    return files_of(*(parent for parent in kind.__mro__[: kind.__mro__.index(Pretext)] if parent is not TextPretext))
 
 
 def written_by_user(task: Pretext) -> set[str]:
@@ -193,12 +221,13 @@ def copies(rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def expect_rows(found: Findings, place: str, given: object, rows: int) -> dict[str, Tensor]:
     """What `place` returned, if it is a dict of tensors, each with the rows of the batch first; else note it and stop."""
+    examples = EXAMPLES[found.modality]
     if not isinstance(given, Mapping) or not given:
         what = "an empty dict" if isinstance(given, Mapping) else f"{type(given).__name__}"
-        found.stop(place, "dict", f"returned {what}; expected a dict of tensors, such as {{'image': image}}.")
+        found.stop(place, "dict", f"returned {what}; expected a dict of tensors, such as {examples.get(place, examples['views'])}.")
     for name, tensor in given.items():
         if not isinstance(tensor, Tensor):
-            advice = "keep a number that every row shares in self, or make it a tensor with a row for each picture"
+            advice = f"keep a number that every row shares in self, or make it a tensor with a row for each {ROW[found.modality]}"
             found.stop(place, f"tensor {name}", f"returned {type(tensor).__name__} as {name!r}; expected a tensor: {advice}.")
         if tensor.ndim == 0 or len(tensor) != rows:
             shape = tuple(tensor.shape)

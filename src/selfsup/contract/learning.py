@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -76,7 +76,7 @@ def check_training(fresh: Callable[[], Pretext], views: Views, found: Findings) 
     task = fresh().train()
     optimizer = torch.optim.AdamW(task.parameter_groups(), lr=task.learning_rate)
     losses = []
-    with found.at("training"):
+    with found.at("training", draws=task.draws_in_forward):
         for _ in range(STEPS):
             optimizer.zero_grad()
             loss = total(task.loss(task(copies(views))))
@@ -94,8 +94,8 @@ def trained_parameters(task: Pretext) -> list[tuple[str, torch.nn.Parameter]]:
     return [(name, parameter) for name, parameter in task.named_parameters() if parameter.requires_grad]
 
 
-def count(rows: dict[str, Tensor]) -> int:
-    """How many rows views or an output have."""
+def count(rows: Mapping[str, Tensor]) -> int:
+    """How many rows a batch, views or an output have."""
     return len(next(iter(rows.values())))
 
 

@@ -4,65 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from selfsup.backbones import build
-from selfsup.contract.findings import Finding, Findings, Stopped, files_of, refuse, written_in
-from selfsup.contract.own_views import ViewsFunction, check_views, generator
+from selfsup.contract.findings import PLACES, TEXT_PLACES, Finding, Findings, Stopped, files_of, refuse, written_in
+from selfsup.contract.own_views import ViewsFunction, check_views
+from selfsup.contract.picture_trials import VIEWS, Trial, made_up_batch, picture_trials, real_pictures
 from selfsup.contract.places import check_module
-from selfsup.data import prepare
+from selfsup.contract.text_trials import TextTrial, real_rows, rows_before_training, text_trials
 from selfsup.options import task_options
-from selfsup.pretext import Pretext, option_types, options_of
+from selfsup.pretext import Pretext, TextPretext, option_types, options_of
 from selfsup.tasks import find_task, load_attribute
-
-REAL_ROWS = 8  # pictures of the user's data
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One batch: `rows` pictures stored at `side` px, whose views are `size` px, and the backbone that sees them."""
-
-    backbone: str
-    size: int
-    channels: int = 3
-    rows: int = 8
-    side: int = 32
-    data: str = ""
-
-    @property
-    def name(self) -> str:
-        colours = "grey" if self.channels == 1 else "colour"
-        return f"{self.data or 'made-up'} {colours} {self.size} px × {self.rows} on {self.backbone}"
-
-
-CONVOLUTIONAL = (Trial("compact_convnet", 16, side=20), Trial("compact_convnet", 28, channels=1, rows=5, side=28))
-TRANSFORMERS = (Trial("compact_vit", 32, side=20), Trial("compact_vit", 28, channels=1, rows=5, side=40))
-VIEWS = (Trial("", 32), Trial("", 28, channels=1, rows=5, side=28), Trial("", 64, side=96), Trial("", 16, channels=1, side=16))
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of a check: findings by place, the places that were reached, the trials, and notes on what was not tried."""
+    """What came of a check: findings by place, the places that were reached, the trials, and notes on what was not tried.
+
+    `places` are all there are for what was checked, with what is expected of each.
+    """
 
     name: str
     findings: tuple[Finding, ...]
     reached: frozenset[str]
     trials: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=lambda: PLACES)
 
 
 def check(name: str, data: Any = None, *, backbone: str | None = None, options: Mapping[str, Any] | None = None) -> Checked:
     """Try a task (`mytask.py:MyTask`, or a name of the table) or a views function (`myviews.py:function`) against its contract.
 
-    `data`, as `pretrain` takes it, adds a batch of real pictures; `backbone` replaces the compact networks it is tried on;
+    `data`, as `pretrain` takes it, adds a batch of real pictures or texts; `backbone` replaces the small networks it is tried on;
     `options` are the task's. Raises ValueError where there is no such task, function, option or backbone.
     """
     found = load_attribute(name) if ".py:" in name else None
@@ -79,12 +57,12 @@ def check_class(
     """Try a task's class on every trial that fits it."""
     signature = _signature(kind)
     if signature:  # options cannot be read
-        return Checked(name, tuple(signature), frozenset({"__init__"}), ())
+        return Checked(name, tuple(signature), frozenset({"__init__"}), (), places=_places(kind))
     given = task_options(kind, dict(options or {}))
     every: list[Findings] = []
     fitting: list[str] = []
     refused: list[str] = []
-    for trial, batch in _batches(_made_up(backbone), data, lambda: fitting[0] if fitting else backbone):
+    for trial, batch in _batches(kind, backbone, data, fitting):
         found = Findings(written_in(kind), trial.name)
         try:
             task = _built(kind, given, trial, found)
@@ -97,15 +75,16 @@ def check_class(
         every.append(found)
     if not every:
         raise ValueError(f"{name} refuses every backbone that was tried: {'; '.join(refused)}. Name one that fits with --backbone.")
-    return _joined(name, every, refused)
+    return _joined(name, every, refused, _places(kind))
 
 
-def check_before_training(task: Pretext, *, name: str | None = None, views: str | None = None, side: int, rows: int = 4) -> None:
+def check_before_training(task: Pretext, *, name: str | None = None, views: str | None = None, side: int = 0, rows: int = 4) -> None:
     """Raise ValueError if a user's own task (`name`) or views function (`views`), set up for a run, breaks its contract.
 
-    A quick form of `check`: one made-up batch of `rows` pictures as the run stores them, a few seconds with a large backbone.
+    A quick form of `check`: one made-up batch of `rows` pictures with `side` px, or of rows of tokens as long as the run's, a few
+    seconds with a large backbone.
     """
-    batch = made_up_batch(rows, task.backbone.channels, side)
+    batch = rows_before_training(task.backbone) if isinstance(task, TextPretext) else made_up_batch(rows, task.backbone.channels, side)
     if task.own_views is not None and views is not None:
         found = Findings(files_of(task.own_views))
         with suppress(Stopped):
@@ -118,16 +97,10 @@ def check_before_training(task: Pretext, *, name: str | None = None, views: str 
         refuse(name, found.found)
 
 
-def made_up_batch(rows: int, channels: int, side: int) -> dict[str, Tensor]:
-    """Smooth random pictures as the store holds them: uint8 `(rows, channels, side, side)`, with shapes from narrow to wide."""
-    noise = torch.randint(256, (rows, channels, side, side), generator=generator(3), dtype=torch.uint8)
-    smooth = F.avg_pool2d(noise.float(), 5, 1, 2).to(torch.uint8)
-    return {"image": smooth, "aspect": torch.linspace(0.5, 2, rows), "index": torch.arange(rows)}
-
-
 def _views_checked(name: str, function: ViewsFunction, data: Any) -> Checked:
     every, sides = [], {}
-    for trial, batch in _batches(VIEWS, data, str):
+    batches = [(trial, trial.batch()) for trial in VIEWS] + ([] if data is None else [real_pictures(data, "")])
+    for trial, batch in batches:
         found = Findings(files_of(function), trial.name.removesuffix(" on "))
         with suppress(Stopped):
             sides[batch["image"].shape[-1]] = check_views(function, batch["image"], found)
@@ -141,33 +114,35 @@ def _views_checked(name: str, function: ViewsFunction, data: Any) -> Checked:
     return _joined(name, every, [words] if given else [])
 
 
-def _made_up(backbone: str | None) -> tuple[Trial, ...]:
-    """The trials with made-up pictures: on both kinds of backbone, or on the one asked for."""
-    if backbone is None:
-        return (*CONVOLUTIONAL, *TRANSFORMERS)
-    return tuple(dataclasses.replace(trial, backbone=backbone) for trial in TRANSFORMERS)
-
-
-def _batches(trials: Iterable[Trial], data: Any, backbone: Callable[[], str | None]) -> Iterator[tuple[Trial, dict[str, Tensor]]]:
-    """Each trial with its batch; at last one of real pictures, if there are any, on the `backbone` known by then."""
+def _batches(
+    kind: type[Pretext], backbone: str | None, data: Any, fitting: Sequence[str]
+) -> Iterator[tuple[Trial | TextTrial, dict[str, Tensor]]]:
+    """Each trial with its made-up batch; at last one of real rows, if there is data, on the first backbone that is `fitting` by then."""
+    trials: tuple[Trial | TextTrial, ...]
+    real: Callable[[Any, str], tuple[Trial | TextTrial, dict[str, Tensor]]]
+    if issubclass(kind, TextPretext):
+        trials, real = text_trials(backbone, reads_forwards=kind.reads_forwards), real_rows
+    else:
+        trials, real = picture_trials(backbone), real_pictures
     for trial in trials:
-        yield trial, made_up_batch(trial.rows, trial.channels, trial.side)
-    if data is not None and (name := backbone()) is not None:
-        corpus = prepare(data, size=None)
-        batch = corpus.store.batch(corpus.rows[:REAL_ROWS])
-        yield Trial(name, corpus.size, corpus.channels, len(batch["image"]), corpus.store.side, Path(corpus.name).name), batch
+        yield trial, trial.batch()
+    if data is not None and (name := next(iter(fitting), backbone)) is not None:
+        yield real(data, name)
 
 
-def _builder(kind: type[Pretext], options: dict[str, Any], trial: Trial) -> Callable[[], Pretext]:
+def _places(kind: type[Pretext]) -> Mapping[str, str]:
+    return TEXT_PLACES if issubclass(kind, TextPretext) else PLACES
+
+
+def _builder(kind: type[Pretext], options: dict[str, Any], trial: Trial | TextTrial) -> Callable[[], Pretext]:
     def build_task() -> Pretext:
         torch.manual_seed(0)
-        net = build(trial.backbone, size=trial.size, channels=trial.channels)
-        return kind(net, **options)
+        return kind(trial.network(), **options)
 
     return build_task
 
 
-def _built(kind: type[Pretext], options: dict[str, Any], trial: Trial, found: Findings) -> Pretext | None:
+def _built(kind: type[Pretext], options: dict[str, Any], trial: Trial | TextTrial, found: Findings) -> Pretext | None:
     """The task on the trial's backbone; None where its constructor failed. Raises the ValueError with which it refuses a backbone."""
     found.reached.add("__init__")
     with torch.random.fork_rng(devices=[]):
@@ -203,7 +178,7 @@ def _signature(kind: type[Pretext]) -> list[Finding]:
     return found.found
 
 
-def _joined(name: str, every: list[Findings], notes: list[str]) -> Checked:
+def _joined(name: str, every: list[Findings], notes: list[str], places: Mapping[str, str] = PLACES) -> Checked:
     """What was found on several trials: each kind of finding once, with the trials it was seen on where others were without it."""
     merged: dict[tuple[str, str, str], Finding] = {}
     for finding in (finding for found in every for finding in found.found):
@@ -214,4 +189,4 @@ def _joined(name: str, every: list[Findings], notes: list[str]) -> Checked:
     names = tuple(found.trial for found in every)
     reached = frozenset(place for found in every for place in found.reached)
     findings = tuple(dataclasses.replace(item, trials=() if set(item.trials) == set(names) else item.trials) for item in merged.values())
-    return Checked(name, findings, reached, names, tuple(notes))
+    return Checked(name, findings, reached, names, tuple(notes), places)

@@ -13,45 +13,58 @@ from torch import Tensor
 
 @runtime_checkable
 class Batched(Protocol):
-    """What batches are drawn from: a Store."""
+    """What batches are drawn from: a Store of pictures, a TokenStore."""
 
     def batch(self, rows: Tensor) -> dict[str, Tensor]:
-        """The pictures of some rows, as a batch."""
+        """What some rows hold, as a batch."""
+        ...
+
+
+@runtime_checkable
+class Order(Protocol):
+    """Which rows an epoch sees, where that is more than all of them once: a Mixture of languages."""
+
+    def __len__(self) -> int:
+        """How many rows an epoch has."""
+        ...
+
+    def epoch(self, seed: int, number: int) -> Tensor:
+        """The rows of an epoch in their order, a pure function of both."""
         ...
 
 
 class Batches:
-    """Batches of `batch_size` rows, without replacement within an epoch, in another order each epoch.
+    """Batches of `batch_size` rows, without replacement within an epoch, in another order each epoch; or in an order of its own.
 
     `at(step)` and `rows_at(step)` are pure functions of (seed, step). What does not fill a batch at the end of an epoch is left out of that
     epoch. Raises ValueError when there are fewer rows than a batch has.
     """
 
-    def __init__(self, store: Batched, rows: Sequence[int] | Int64[Tensor, "N"], *, batch_size: int, seed: int) -> None:
+    def __init__(self, store: Batched, rows: Sequence[int] | Int64[Tensor, "N"] | Order, *, batch_size: int, seed: int) -> None:
         self.store = store
-        self.rows = torch.as_tensor(rows, dtype=torch.int64)
+        self.order = rows if isinstance(rows, Order) else Shuffled(torch.as_tensor(rows, dtype=torch.int64))
         self.batch_size = batch_size
         self.seed = seed
-        if batch_size < 1 or len(self.rows) < batch_size:
+        if batch_size < 1 or len(self.order) < batch_size:
             raise ValueError(
-                f"A batch size of {batch_size} was given for {len(self.rows)} pictures. Expected 1 to {len(self.rows)}: "
-                "use a smaller --batch-size, or more pictures."
+                f"A batch size of {batch_size} was given for {len(self.order)} rows (pictures, or rows of tokens). "
+                f"Expected 1 to {len(self.order)}: use a smaller --batch-size, or more data."
             )
         self._epoch = -1
-        self._order = self.rows
+        self._rows = torch.empty(0, dtype=torch.int64)
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch."""
-        return len(self.rows) // self.batch_size
+        return len(self.order) // self.batch_size
 
     def rows_at(self, step: int) -> Int64[Tensor, "B"]:
         """The store's rows that step `step` (from 0) sees."""
         epoch, place = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
-            self._order = self.rows[torch.randperm(len(self.rows), generator=_generator(self.seed, epoch))]
+            self._rows = self.order.epoch(self.seed, epoch)
             self._epoch = epoch
-        return self._order[place * self.batch_size : (place + 1) * self.batch_size]
+        return self._rows[place * self.batch_size : (place + 1) * self.batch_size]
 
     def at(self, step: int, *, part: tuple[int, int] = (0, 1)) -> dict[str, Tensor]:
         """The batch of a step, or the i-th of n equal slices of it, `part=(i, n)`, for ranks and micro-batches.
@@ -68,6 +81,20 @@ class Batches:
         return self.store.batch(self.rows_at(step)[index * size : (index + 1) * size])
 
 
-def _generator(seed: int, epoch: int) -> torch.Generator:
+class Shuffled:
+    """Each of some rows once an epoch, in another order each epoch."""
+
+    def __init__(self, rows: Int64[Tensor, "N"]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def epoch(self, seed: int, number: int) -> Int64[Tensor, "N"]:
+        """All rows, shuffled."""
+        return self.rows[torch.randperm(len(self.rows), generator=generator(seed, number))]
+
+
+def generator(seed: int, name: int | str) -> torch.Generator:
     """Seeded by a hash, so that seeds 0 and 1 have nothing in common; 32 bits, since torch's CPU generator uses no more."""
-    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:4], "little"))
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4], "little"))

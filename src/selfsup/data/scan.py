@@ -1,4 +1,4 @@
-"""Finding picture files in folders, safely: links that go in circles, locked folders, pipes, hidden files."""
+"""Finding files of a kind in folders, safely: links that go in circles, locked folders, pipes, hidden files."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _JUNK = frozenset(("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Informat
 
 @dataclass
 class Found:
-    """Pictures below a folder, and what was left out: `ignored` counts by ending, `skipped` gives a reason for each."""
+    """Files of the kind that is wanted, and what was left out: `ignored` counts by ending, `skipped` gives a reason for each."""
 
+    wanted: Callable[[str], bool] = looks_like_picture
     items: list[Item] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def add(self, path: str, name: str, facts: Callable[[], os.stat_result]) -> None:
-        """Take one file in, if it is a picture by its name; `facts` asks the file system about it. Never raises."""
+        """Take one file in, if it is wanted by its name; `facts` asks the file system about it. Never raises."""
         name = printable(name)
-        if not looks_like_picture(path):
+        if not self.wanted(path):
             self.ignored[suffix_of(name.rpartition("/")[2]) or "no ending"] += 1
             return
         try:
@@ -41,17 +42,25 @@ class Found:
             else:
                 self.skipped[name] = "not a regular file"
 
+    def name_empty_folders(self, folders: list[str]) -> None:
+        """Folders that are called like files are named, unless files came from them."""
+        holding = {item.id[:place] for item in self.items for place, sign in enumerate(item.id) if sign == "/"} if folders else set()
+        self.skipped |= {name: "a folder, not a file" for name in map(printable, folders) if name not in holding}
+
     def finish(self) -> Found:
         """Bring the items into natural order."""
         self.items.sort(key=lambda item: (natural(item.id), item.id))
         return self
 
 
-def scan_folder(root: Path) -> Found:
-    """All pictures below `root`, each folder once: linked folders come last, so that files keep their real names. Raises OSError."""
-    found = Found()
+def scan_folder(root: Path, wanted: Callable[[str], bool] = looks_like_picture) -> Found:
+    """All files below `root` whose path is `wanted`, each folder once: linked folders last, so that files keep their real names.
+
+    Raises OSError when `root` itself cannot be read.
+    """
+    found = Found(wanted)
     seen: set[tuple[int, int]] = set()
-    real, linked = [""], list[str]()
+    real, linked, file_like = [""], list[str](), list[str]()
     while real or linked:
         below = real.pop() if real else linked.pop(0)
         folder = root / below
@@ -68,18 +77,20 @@ def scan_folder(root: Path) -> Found:
                 found.ignored["hidden"] += 1
             elif entry.is_dir(follow_symlinks=False):
                 real.append(name)
+                file_like += [name] if suffix_of(entry.name) and wanted(entry.path) else []
             elif not entry.is_symlink() or not _leads_to_folder(entry):
                 found.add(entry.path, name, entry.stat)
             elif _goes_in_circles(folder / entry.name, root):
                 found.skipped[printable(name)] = "a link to a folder around this one"
             else:
                 linked.append(name)
+    found.name_empty_folders(file_like)
     return found.finish()
 
 
-def list_files(paths: Iterable[Path], root: Path) -> Found:
-    """The pictures among `paths`, named by their way from `root`, or by their whole path if they lie elsewhere. Each once."""
-    found = Found()
+def list_files(paths: Iterable[Path], root: Path, wanted: Callable[[str], bool] = looks_like_picture) -> Found:
+    """The wanted files among `paths`, named by their way from `root`, or by their whole path if they lie elsewhere. Each once."""
+    found = Found(wanted)
     for path in dict.fromkeys(paths):
         found.add(str(path), name_below(path, root), path.stat)
     return found.finish()

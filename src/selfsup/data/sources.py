@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from selfsup.data.arrays import array_source, dataset_source, file_source
 from selfsup.data.decode import Decoded, decode, probe
 from selfsup.data.intensity import Values
 from selfsup.data.items import Source, printable
+from selfsup.data.paths import ARCHIVES, existing_path, matching_files
 from selfsup.data.scan import Found, list_files, name_below, scan_folder
 from selfsup.data.tables import TABLE_SUFFIXES, Table, path_column, read_table
 
@@ -63,9 +63,7 @@ def open_source(data: str | Path | Sequence[Any] | Values | torch.Tensor | Datas
 
 
 def _open_path(data: str) -> Source:
-    if not data.strip():
-        raise ValueError(f"An empty path was given. {_EXPECTED}")
-    path = _existing(data)
+    path = existing_path(data, expected=_EXPECTED)
     if path is None:
         return _open_glob(data)
     if path.is_dir():
@@ -75,21 +73,9 @@ def _open_path(data: str) -> Source:
         return file_source(path)
     if suffix in TABLE_SUFFIXES and suffix != ".txt":
         return _open_table(path)
-    if suffix in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+    if suffix in (*ARCHIVES, ".gz"):
         raise ValueError(f"{path} is an archive. Unpack it and give the folder. {_EXPECTED}")
     return _checked(list_files([path], path.parent), path, root=path.parent)
-
-
-def _existing(data: str) -> Path | None:
-    """The path as typed, or with a Windows user's backslashes turned; None when neither exists."""
-    for spelling in (data, data.replace("\\", "/")):
-        path = Path(spelling).expanduser()
-        try:
-            if path.exists():
-                return path.absolute()
-        except OSError as error:  # a locked folder on the way, a name too long
-            raise ValueError(f"{data} could not be opened: {error.strerror or error}. {_EXPECTED}") from None
-    return None
 
 
 def _open_folder(path: Path) -> Source:
@@ -100,16 +86,7 @@ def _open_folder(path: Path) -> Source:
 
 
 def _open_glob(data: str) -> Source:
-    pattern = str(Path(data).expanduser().absolute())
-    if not glob.has_magic(pattern):
-        near = next((folder for folder in Path(pattern).parents if folder.is_dir()), None)
-        raise ValueError(f"There is no {data}" + (f" (the nearest folder there is: {near})" if near else "") + f". {_EXPECTED}")
-    paths = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - Path.glob raises on locked folders
-    paths = [path for path in paths if not path.is_dir()]
-    if not paths:
-        raise ValueError(f"The pattern {data} matches no file. {_EXPECTED}")
-    fixed = pattern[: next(place for place, sign in enumerate(pattern) if sign in "*?[")]
-    root = Path(fixed) if fixed.endswith(("/", os.sep)) else Path(fixed).parent
+    paths, root = matching_files(data, expected=_EXPECTED)
     return _checked(list_files(paths, root), data, root=root)
 
 

@@ -62,7 +62,7 @@ class Split:
             raise ValueError(f"{path} has the columns {', '.join(table)}. Expected a saved split with id and part.")
         ids = [name or "" for name in table["id"]]
         groups = [name or "" for name in table["group"]] if "group" in table else None
-        return cls(ids, [_part(word, path) for word in table["part"]], groups)
+        return cls(ids, [part_of(word, path) for word in table["part"]], groups)
 
 
 def make_split(
@@ -155,7 +155,7 @@ def _given(split: str, ids: list[str], columns: Table) -> tuple[list[Part], list
         cells, unmatched = _looked_up(file, wanted, ids)
         if ids and all(cell is None for cell in cells):
             raise ValueError(f"The split {split} names none of the pictures, such as {ids[0]!r}. Is it the right table for them?")
-    return [_part(cell, split) if cell is not None else "train" for cell in cells], unmatched
+    return [part_of(cell, split) if cell is not None else "train" for cell in cells], unmatched
 
 
 def _looked_up(file: str, wanted: str | None, ids: list[str]) -> tuple[list[str | None], list[str]]:
@@ -180,7 +180,8 @@ def _looked_up(file: str, wanted: str | None, ids: list[str]) -> tuple[list[str 
     return cells, unmatched
 
 
-def _part(word: str | None, told: str | Path) -> Part:
+def part_of(word: str | None, told: str | Path) -> Part:
+    """The part that a word means, where `told` said it. Raises ValueError."""
     part = _MEANING.get((word or "").casefold())
     if part is None:
         raise ValueError(f"The split {told} says {word!r}. Expected train, or one of test, val, valid, validation and holdout.")

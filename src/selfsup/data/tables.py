@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from selfsup.data.csv_dialect import find_dialect
+from selfsup.data.encodings import decode_all
+
 Table = dict[str, list[str | None]]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq", ".jsonl", ".ndjson")
@@ -29,7 +32,6 @@ PATH_NAMES = (
 )
 LABEL_NAMES = ("label", "class", "target", "y", "labels", "category", "class_name", "targets", "diagnosis")
 SPLIT_NAMES = ("split", "part", "set", "subset", "partition", "fold")
-_SEPARATORS = (",", ";", "\t", "|")
 _ENDING = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm|p[gpbn]m|npy)$", re.IGNORECASE)
 
 
@@ -46,7 +48,7 @@ def read_table(path: str | Path) -> Table:
     try:
         if suffix in (".parquet", ".pq"):
             return _read_parquet(path)
-        text = decode_text(path.read_bytes())
+        text = decode_all(path.read_bytes())
         return _read_json_lines(text) if suffix in (".jsonl", ".ndjson") else _read_csv(text)
     except (OSError, csv.Error, ValueError) as error:
         raise ValueError(f"The table {path} could not be read: {error}") from None
@@ -88,19 +90,6 @@ def split_address(address: str) -> tuple[str, str | None]:
     return address, None
 
 
-def decode_text(data: bytes) -> str:
-    """Bytes to text: UTF-8 and UTF-16 with or without a mark, else Windows' cp1252."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16")
-    head = data[:400]
-    if head.count(b"\x00") > len(head) // 4:  # Latin text in UTF-16 has a zero in every other byte
-        return data.decode("utf-16-le" if head[1:2] == b"\x00" else "utf-16-be")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
-
-
 def as_word(value: object) -> str | None:
     """A cell as a word: None and NaN are None, spaces around it go, an empty one is None."""
     if value is None or value != value:  # only NaN differs from itself
@@ -112,12 +101,10 @@ def as_word(value: object) -> str | None:
 
 def _read_csv(text: str) -> Table:
     text = text.replace("\x00", "")
-    separator = None
-    if (first := text.split("\n", 1))[0].strip().casefold().startswith("sep=") and len(first) == 2:  # Excel's hint
-        separator, text = first[0].strip()[4:5], first[1]
-    separator = separator or _separator(text)
-    quote = "'" if re.search(rf"(^|{re.escape(separator)})\s*'[^'\n]*'\s*({re.escape(separator)}|$)", text[:2000], re.MULTILINE) else '"'
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quotechar=quote, skipinitialspace=True)
+    dialect = find_dialect(text)
+    if dialect.hinted:
+        text = text.partition("\n")[2]
+    reader = csv.reader(io.StringIO(text, newline=""), **dialect.options())
     rows = [row for row in reader if any(cell.strip() for cell in row)]
     if not rows:
         raise ValueError("it is empty")
@@ -125,22 +112,7 @@ def _read_csv(text: str) -> Table:
     names = {name.casefold() for name in header}
     if not names & set(PATH_NAMES) and any(_ENDING.search(cell) for cell in header):
         return _columns(_headerless(header), rows)
-    return _columns(_unique(header), rows[1:])
-
-
-def _separator(text: str) -> str:
-    """The separator that cuts the first lines into the most even number of cells, two at least; white space as a last resort."""
-    lines = [line for line in text[:20_000].splitlines() if line.strip()][:50]
-    best, score = ",", 0.0
-    for separator in _SEPARATORS:
-        counts = [len(row) for row in csv.reader(lines, delimiter=separator, skipinitialspace=True) if row]
-        usual = max(set(counts), key=counts.count, default=1)
-        evenness = counts.count(usual) / len(counts) if counts else 0.0
-        if counts and counts[0] == usual and usual > 1 and evenness > score:
-            best, score = separator, evenness
-    if score == 0.0 and lines and all(len(line.split(" ")) == 2 for line in lines):
-        return " "
-    return best
+    return _columns(unique_names(header), rows[1:])
 
 
 def _headerless(cells: list[str]) -> list[str]:
@@ -149,7 +121,8 @@ def _headerless(cells: list[str]) -> list[str]:
     return ["path" if place == path else others or f"column{place + 1}" for place in range(len(cells))]
 
 
-def _unique(header: Iterable[str]) -> list[str]:
+def unique_names(header: Iterable[str]) -> list[str]:
+    """A table's header with a name for every column, each once."""
     names: list[str] = []
     for place, name in enumerate(header):
         fresh = name or f"column{place + 1}"

@@ -1,8 +1,24 @@
-"""Evaluation: what a run is worth with few labels, with intervals, beside baselines. Sees arrays, and never knows which task made them."""
+"""Evaluation: what a run is worth with few labels, or without any, with intervals, beside baselines. Sees arrays, never a task's name."""
 
 from __future__ import annotations
 
+from selfsup.evaluation.across_languages import LanguageScores, evaluate_across_languages
 from selfsup.evaluation.assembly import evaluate
+from selfsup.evaluation.modelling_scores import ModellingScores, evaluate_language_modelling
+from selfsup.evaluation.problem import primary_count
 from selfsup.evaluation.results import ClassScore, Comparison, Confusion, Prediction, Results, Row
 
-__all__ = ["ClassScore", "Comparison", "Confusion", "Prediction", "Results", "Row", "evaluate"]
+__all__ = [
+    "ClassScore",
+    "Comparison",
+    "Confusion",
+    "LanguageScores",
+    "ModellingScores",
+    "Prediction",
+    "Results",
+    "Row",
+    "evaluate",
+    "evaluate_across_languages",
+    "evaluate_language_modelling",
+    "primary_count",
+]

@@ -12,7 +12,7 @@ from typing import Any
 from selfsup.data.sizes import cache_folder
 from selfsup.evaluation.predictions import Predictions
 
-PROTOCOL = {"pixels": 2, "untrained": 3, "scratch": 2}
+PROTOCOL = {"pixels": 2, "tfidf": 1, "lsa": 1, "untrained": 3, "scratch": 2}
 """A number for each row, raised whenever its probes, choices, draws or training change, so that scores of different rules never meet."""
 
 

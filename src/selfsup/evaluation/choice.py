@@ -20,9 +20,12 @@ from selfsup.evaluation import logistic
 from selfsup.evaluation.draws import stratified_folds, subsample
 from selfsup.evaluation.metrics import item_weights
 from selfsup.evaluation.probes import class_weights, neighbours_for, one_hot, vote
+from selfsup.evaluation.sparse import Rows, dense
 
-Features = Mapping[str, Float[np.ndarray, "n d"]]
-"""Candidate features of the same items, by name ("layer/pool")."""
+Features = Mapping[str, Rows]
+"""Candidate features of the same items, by name ("layer/pool"); rows of words are sparse."""
+
+Dense = Mapping[str, Float[np.ndarray, "n d"]]
 
 FOLDS = 3
 """Three: with 10 labels a class each fold still judges three or four of every class, at 3/5 of the cost of five folds."""
@@ -71,7 +74,7 @@ def choose(
     targets = targets[used]
     names = list(features)
     folds = stratified_folds(targets, folds=FOLDS, seed=seed)
-    chosen = {name: features[name][used] for name in names}
+    chosen = {name: dense(features[name][used]) for name in names}
     strengths = STRENGTHS if probe == "linear" else (DEFAULT_STRENGTH,)
     if probe == "linear":
         truths = _linear_truths(chosen, targets, folds, balanced)
@@ -92,7 +95,7 @@ def _quality(scores: Float[Tensor, "L n S K"], targets: Int[np.ndarray, "n"], fo
     return np.asarray(((right + 0.01 * probability) * weights).sum(1).numpy())
 
 
-def _linear_truths(features: Features, targets: np.ndarray, folds: np.ndarray, balanced: bool) -> Iterator[Float[Tensor, "L n S K"]]:
+def _linear_truths(features: Dense, targets: np.ndarray, folds: np.ndarray, balanced: bool) -> Iterator[Float[Tensor, "L n S K"]]:
     """Probabilities each item gets from the problem of the fold that held it back, a few layers at a time."""
     weights = np.stack([np.where(folds == fold, 0.0, class_weights(targets, balanced=balanced)) for fold in range(FOLDS)])
     masks, wanted = torch.as_tensor(weights), one_hot(targets, int(targets.max()) + 1).float()
@@ -109,7 +112,7 @@ def _linear_truths(features: Features, targets: np.ndarray, folds: np.ndarray, b
         yield _held_back(scores.reshape(len(names), FOLDS, *scores.shape[1:]), folds)
 
 
-def _batches(features: Features, items: int) -> Iterator[Sequence[str]]:
+def _batches(features: Dense, items: int) -> Iterator[Sequence[str]]:
     """Names of layers whose problems are solved together: as many as `CHUNK` allows, at least one."""
     batch: list[str] = []
     for name, rows in features.items():
@@ -129,7 +132,7 @@ def _held_back(scores: Float[Tensor, "L folds n S K"], folds: Int[np.ndarray, "n
 
 
 def _knn_truths(
-    features: Features, targets: np.ndarray, folds: np.ndarray, neighbours: int, balanced: bool
+    features: Dense, targets: np.ndarray, folds: np.ndarray, neighbours: int, balanced: bool
 ) -> Iterator[Float[Tensor, "L n S K"]]:
     """Votes each item gets from the items of the other folds, layer by layer."""
     votes = one_hot(targets, int(targets.max()) + 1).float()

@@ -69,9 +69,31 @@ def difference_interval(first: Float[np.ndarray, "S D N"], second: Float[np.ndar
     return Interval(value, max(-1.0, value - half), min(1.0, value + half))
 
 
+def ratio_interval(above: Float[np.ndarray, "S N"], below: Float[np.ndarray, "S N"], *, high: float = np.inf) -> Interval:
+    """The sum of `above` over the sum of `below`, a mean over seeds, with what other items and seeds would change, within [0, high]."""
+    total = below.sum(1, keepdims=True)
+    values = above.sum(1, keepdims=True) / total
+    influence = ((above - values * below) / total).mean(0)
+    return interval_around(float(values.mean()), [influence_part(influence), spread_part(values[:, 0])], high=high)
+
+
+def interval_around(value: float, parts: Sequence[tuple[float, float]], *, low: float = 0.0, high: float = 1.0) -> Interval:
+    """The interval of an estimate whose variance is the sum of parts, each with its degrees of freedom; within [low, high]."""
+    half = _half_width(parts)
+    return Interval(value, max(low, value - half), min(high, value + half))
+
+
+def influence_part(influence: Float[np.ndarray, "N"]) -> tuple[float, float]:
+    """Variance of an estimate, and its degrees of freedom, from how much each item (or group) moved it: the linearised jackknife."""
+    clusters = len(influence)
+    if clusters < 2:
+        return 0.0, 1.0
+    return float(clusters / (clusters - 1) * influence @ influence), clusters - 1.0
+
+
 def _seed_part(table: Float[np.ndarray, "S D N"], sample: Sample) -> tuple[float, float]:
     """Variance of the mean over seeds, and its degrees of freedom."""
-    return _spread(table.mean(1) @ sample.weights)
+    return spread_part(table.mean(1) @ sample.weights)
 
 
 def _draw_part(table: Float[np.ndarray, "D N"], sample: Sample) -> tuple[float, float]:
@@ -81,7 +103,7 @@ def _draw_part(table: Float[np.ndarray, "D N"], sample: Sample) -> tuple[float, 
     of that of a fresh draw, and the set adds v f / (1 - f) that all draws have in common (sampling without replacement; Cochran,
     Sampling Techniques, 1977, section 2.6).
     """
-    variance, freedom = _spread(table @ sample.weights)
+    variance, freedom = spread_part(table @ sample.weights)
     share = min(sample.overlap, MOST_OVERLAP)
     return variance * (1 + len(table) * share / (1 - share)), freedom
 
@@ -92,13 +114,10 @@ def _item_part(means: Float[np.ndarray, "N"], sample: Sample) -> tuple[float, fl
     influence = sample.weights * (means - centre)
     if sample.groups is not None:
         influence = np.bincount(np.unique(sample.groups, return_inverse=True)[1], weights=influence)
-    clusters = len(influence)
-    if clusters < 2:
-        return 0.0, 1.0
-    return float(clusters / (clusters - 1) * influence @ influence), clusters - 1.0
+    return influence_part(influence)
 
 
-def _spread(means: Sequence[float] | Float[np.ndarray, "L"]) -> tuple[float, float]:
+def spread_part(means: Sequence[float] | Float[np.ndarray, "L"]) -> tuple[float, float]:
     """Variance of the mean of independent values, and its degrees of freedom; nothing for a single value."""
     if len(means) < 2:
         return 0.0, 1.0

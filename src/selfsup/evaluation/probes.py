@@ -1,7 +1,7 @@
 """Probes: ways to turn embeddings and a few labels into scores of classes for other items.
 
-Features are float arrays (n, d); targets class numbers; scores (n, K) sum to 1 a row. With `balanced`, every class weighs the same in
-what is fitted, whatever its share of the labels: that is what balanced accuracy asks for.
+Features are float arrays (n, d), or sparse ones; targets class numbers; scores (n, K) sum to 1 a row. With `balanced`, every class weighs
+the same in what is fitted, whatever its share of the labels: that is what balanced accuracy asks for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from selfsup.evaluation import logistic
+from selfsup.evaluation.sparse import Rows, both_dense, cosines, is_sparse, large_linear
 
 PROBES = ("linear", "knn")
 
@@ -23,6 +24,9 @@ TEMPERATURE = 0.07
 
 CHUNK = 2**25
 """Similarities held in memory at once."""
+
+MOST_DENSE = 2000
+"""Labelled rows of words that are brought onto as many columns: an eigenvalue problem of that size, some seconds. More stay sparse."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +72,11 @@ def one_hot(targets: Int[np.ndarray, "n"], classes: int) -> Float[Tensor, "n K"]
 
 
 def knn(
-    train: Float[np.ndarray, "n d"],
-    targets: Int[np.ndarray, "n"],
-    test: Float[np.ndarray, "m d"],
-    *,
-    classes: int,
-    neighbours: int,
-    balanced: bool = False,
+    train: Rows, targets: Int[np.ndarray, "n"], test: Rows, *, classes: int, neighbours: int, balanced: bool = False
 ) -> Float[np.ndarray, "m K"]:
     """Scores by the nearest labelled items in cosine similarity, each voting with exp(similarity / 0.07)."""
-    reference = F.normalize(torch.as_tensor(train, dtype=torch.float32), dim=1)
     votes = one_hot(targets, classes).float() * torch.as_tensor(class_weights(targets, balanced=balanced), dtype=torch.float32)[:, None]
-    scores = []
-    for rows in torch.split(torch.as_tensor(test, dtype=torch.float32), max(1, CHUNK // len(train))):
-        scores.append(vote(F.normalize(rows, dim=1) @ reference.T, votes, neighbours=neighbours))
+    scores = [vote(near, votes, neighbours=neighbours) for near in cosines(test, train, rows=max(1, CHUNK // train.shape[0]))]
     return np.asarray(torch.cat(scores).numpy(), dtype=np.float64)
 
 
@@ -94,17 +89,15 @@ def vote(similarities: Float[Tensor, "m n"], votes: Float[Tensor, "n K"], *, nei
 
 
 def linear(
-    train: Float[np.ndarray, "n d"],
-    targets: Int[np.ndarray, "n"],
-    test: Float[np.ndarray, "m d"],
-    *,
-    classes: int,
-    strength: float,
-    balanced: bool = False,
+    train: Rows, targets: Int[np.ndarray, "n"], test: Rows, *, classes: int, strength: float, balanced: bool = False
 ) -> Float[np.ndarray, "m K"]:
-    """Probabilities by L2 logistic regression on standardised features, with C = `strength` in scikit-learn's sense."""
-    weights = torch.as_tensor(class_weights(targets, balanced=balanced))[None]
-    rotated = logistic.rotate(torch.as_tensor(train, dtype=torch.float64)[None], weights)
-    fitted = logistic.fit(rotated.rows, one_hot(targets, classes), weights=weights, strengths=[strength])
-    scores = logistic.logits(rotated.bring(torch.as_tensor(test, dtype=torch.float64)[None]), fitted)
+    """Probabilities by L2 logistic regression on the features as they are, with C = `strength` in scikit-learn's sense."""
+    weights = class_weights(targets, balanced=balanced)
+    if is_sparse(train) and train.shape[0] > MOST_DENSE:
+        return large_linear(train, targets, test, classes=classes, strength=strength, weights=weights)
+    rows, others = both_dense(train, test)
+    several = torch.as_tensor(weights)[None]
+    rotated = logistic.rotate(torch.as_tensor(rows, dtype=torch.float64)[None], several)
+    fitted = logistic.fit(rotated.rows, one_hot(targets, classes), weights=several, strengths=[strength])
+    scores = logistic.logits(rotated.bring(torch.as_tensor(others, dtype=torch.float64)[None]), fitted)
     return np.asarray(torch.softmax(scores[0, 0], dim=1).numpy())

@@ -1,4 +1,4 @@
-"""The problem every row is scored on: which pictures have which label, which are tested, and which labels each draw may use."""
+"""The problem every row is scored on: which items have which label, which are tested, and which labels each draw may use."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from selfsup.data import Labels, Source, Split, Store, make_split, read_labels
-from selfsup.embedding import parts_in
+from selfsup.data import Labels, Split, make_split, read_labels
+from selfsup.embedding import Reading
 from selfsup.evaluation.draws import draw_labels, holdout
 from selfsup.evaluation.metrics import is_skewed
 from selfsup.evaluation.predictions import Setting
@@ -23,7 +23,7 @@ LabelsPerClass = int | str
 FEWEST_DRAWS = 5
 
 REFERENCE = 1000
-"""Training pictures whose features standardise (labels unread): means and deviations are then known to 3 %."""
+"""Training items whose features standardise (labels unread): means and deviations are then known to 3 %."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,22 @@ class Protocol:
     def primary(self) -> Setting:
         """Linear at 10 labels a class; else the nearest to it that was asked for."""
         probe = "linear" if "linear" in self.probes else self.probes[0]
-        numbers = [count for count in self.labels_per_class if isinstance(count, int)]
-        return Setting(probe, min(numbers, key=lambda count: abs(count - 10), default="all"))
+        return Setting(probe, primary_count(self.labels_per_class))
+
+
+def primary_count(labels_per_class: Sequence[LabelsPerClass]) -> LabelsPerClass:
+    """Ten labels a class, or the nearest to it."""
+    numbers = [count for count in labels_per_class if isinstance(count, int)]
+    return min(numbers, key=lambda count: abs(count - 10), default="all")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows are those of the store. `targets` is -1 where there is no label, or one whose class was left out.
+    """Rows are those of the reading, whose items are called `noun`. `targets` is -1 where there is no label, or a class that was left out.
 
-    `seen` says that tested pictures took part in pretraining; `draws` holds for each number of labels the labelled rows of each draw;
-    `groups` the group of each tested row; `notes` what a reader of the scores must know.
+    `seen` says that tested items took part in pretraining; `draws` holds for each number of labels the labelled rows of each draw;
+    `learnable` are the rows that may be learned from without labels, `reference` a sample of them; `groups` the group of each tested row;
+    `notes` what a reader of the scores must know.
     """
 
     ids: list[str]
@@ -72,9 +78,11 @@ class Problem:
     test: Int[np.ndarray, "N"]
     groups: np.ndarray | None
     draws: Mapping[LabelsPerClass, Sequence[Int[np.ndarray, "m"]]]
+    learnable: Int[np.ndarray, "l"]
     reference: Int[np.ndarray, "r"]
     seen: bool
     seed: int
+    noun: str = "pictures"
     unmatched: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -85,7 +93,7 @@ class Problem:
 
     @property
     def counts(self) -> Int[np.ndarray, "K"]:
-        """Labelled pictures of each class, trained and tested on."""
+        """Labelled items of each class, trained and tested on."""
         return np.bincount(self.targets[self.targets >= 0], minlength=len(self.classes))
 
     @property
@@ -108,21 +116,24 @@ class Problem:
         )
 
 
-def pose(source: Source, store: Store, *, runs: Sequence[Run], protocol: Protocol) -> Problem:
-    """Read the labels, split the labelled pictures as the runs did (or hold out a fifth), and draw.
+def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> Problem:
+    """Read the labels, split the labelled items as the runs did (or hold out a fifth), and draw.
 
-    Raises ValueError where there are not two classes with a picture to learn from and another to test on.
+    Raises ValueError where there are not two classes with an item to learn from and another to test on.
     """
-    found = read_labels(protocol.labels, [item.id for item in source.items], columns=source.columns)
+    noun = reading.noun
+    found = read_labels(protocol.labels, reading.listed, columns=reading.listed_columns, noun=noun)
     values = dict(zip(found.ids, found.targets, strict=True))
-    targets = np.array([values[name] for name in store.ids])
-    _check_classes(found, targets)
-    notes = _label_notes(found)
-    parts = _parts(runs, source, store)
+    targets = np.array([values[name] for name in reading.ids])
+    _check_classes(found, targets, noun)
+    notes = _label_notes(found, noun)
+    parts = _parts(runs, reading)
     seed, counts = protocol.seed, protocol.labels_per_class
-    members = _groups(protocol.groups, runs, source, store)
-    test, seen = _test_rows(targets, parts, members, seed=seed, notes=notes)
-    keep = _usable(found.classes, targets, test, notes)
+    members = _groups(protocol.groups, runs, reading)
+    test, seen = _test_rows(targets, parts, members, seed=seed)
+    notes += [_transductive(noun)] if seen else []
+    keep, lost = _usable(found.classes, targets, test, noun)
+    notes += lost
     targets, classes = np.where(targets >= 0, keep[targets], -1), [name for name, new in zip(found.classes, keep, strict=True) if new >= 0]
     train = np.flatnonzero((targets >= 0) & ~test)
     drawn = {count: [train[draw] for draw in draw_labels(targets[train], count=count, draws=protocol.draws, seed=seed)] for count in counts}
@@ -131,27 +142,27 @@ def pose(source: Source, store: Store, *, runs: Sequence[Run], protocol: Protoco
     reference = np.sort(np.random.default_rng([seed, len(learnable)]).permutation(learnable)[:REFERENCE])
     tested = np.flatnonzero((targets >= 0) & test)
     return Problem(
-        store.ids, classes, targets, train, tested, None if members is None else members[tested], drawn, reference, seen, seed,
-        unmatched=list(found.unmatched), notes=notes,
+        reading.ids, classes, targets, train, tested, None if members is None else members[tested], drawn, learnable, reference, seen, seed,
+        noun, unmatched=list(found.unmatched), notes=notes,
     )  # fmt: skip
 
 
-def _parts(runs: Sequence[Run], source: Source, store: Store) -> list[str | None]:
-    """What each picture was to the runs: "train", "test", or None for data they have not seen. Raises ValueError if they differ."""
-    every = [parts_in(run, source, store) for run in runs]
+def _parts(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None]:
+    """What each item was to the runs: "train", "test", or None for data they have not seen. Raises ValueError if they differ."""
+    every = [reading.parts_in(run) for run in runs]
     for run, parts in zip(runs, every, strict=True):
         if parts != every[0]:
             raise ValueError(
-                f"the runs {runs[0].folder} and {run.folder} did not hold out the same pictures, so that their scores cannot be compared. "
-                "Evaluate them one by one, or pretrain them with the same --split, or --holdout and --groups."
+                f"the runs {runs[0].folder} and {run.folder} did not hold out the same {reading.noun}, so that their scores cannot be "
+                "compared. Evaluate them one by one, or pretrain them with the same --split, or --holdout and --groups."
             )
     return every[0]
 
 
-def _groups(groups: Any, runs: Sequence[Run], source: Source, store: Store) -> np.ndarray | None:
-    """The group of each picture: as asked for here, else as the first run's split has them."""
+def _groups(groups: Any, runs: Sequence[Run], reading: Reading[Any]) -> np.ndarray | None:
+    """The group of each item: as asked for here, else as the first run's split has them."""
     if groups is not None:
-        split = make_split([item.id for item in source.items], groups=groups, columns=source.columns)
+        split = make_split(reading.listed, groups=groups, columns=reading.listed_columns)
     elif runs[0].split_file.is_file():
         split = Split.load(runs[0].split_file)
     else:
@@ -159,11 +170,11 @@ def _groups(groups: Any, runs: Sequence[Run], source: Source, store: Store) -> n
     if split.groups is None:
         return None
     known = dict(zip(split.ids, split.groups, strict=True))
-    return np.array([known.get(name, f"alone: {name}") for name in store.ids])
+    return np.array([known.get(name, f"alone: {name}") for name in reading.ids])
 
 
 def _test_rows(
-    targets: Int[np.ndarray, "n"], parts: Sequence[str | None], groups: np.ndarray | None, *, seed: int, notes: list[str]
+    targets: Int[np.ndarray, "n"], parts: Sequence[str | None], groups: np.ndarray | None, *, seed: int
 ) -> tuple[Bool[np.ndarray, "n"], bool]:
     """Which labelled rows are tested, and whether pretraining saw any of them."""
     held_out = np.array([part == "test" for part in parts])
@@ -177,28 +188,32 @@ def _test_rows(
     rows = np.flatnonzero(labelled)
     test = np.zeros(len(targets), dtype=bool)
     test[rows[holdout(targets[rows], None if groups is None else groups[rows], seed=seed)]] = True
-    seen = any(part == "train" for part, tested in zip(parts, test, strict=True) if tested)
-    if seen:
-        notes.append(
-            "Transductive: the run held out no labelled picture, so the fifth that is tested here was seen, without labels, in pretraining."
-        )
-    return test, seen
+    return test, any(part == "train" for part, tested in zip(parts, test, strict=True) if tested)
 
 
-def _check_classes(labels: Labels, targets: Int[np.ndarray, "n"]) -> None:
-    """Raise ValueError unless two classes have two pictures each."""
+def _transductive(noun: str) -> str:
+    return (
+        f"Transductive: the run held out no labelled {noun.removesuffix('s')}, so the fifth that is tested here was seen, without labels, "
+        "in pretraining."
+    )
+
+
+def _check_classes(labels: Labels, targets: Int[np.ndarray, "n"], noun: str) -> None:
+    """Raise ValueError unless two classes have two items each."""
     counts = np.bincount(targets[targets >= 0], minlength=len(labels.classes))
     if (counts >= 2).sum() >= 2:
         return
     had = ", ".join(f"{name!r}: {count}" for name, count in zip(labels.classes, counts, strict=True)) or "none"
     raise ValueError(
-        f"too few labels to score anything: expected at least 2 classes with 2 labelled pictures each (one to learn from, one to test on), "
-        f"found {had}. Label more pictures, or give other --labels."
+        f"too few labels to score anything: expected at least 2 classes with 2 labelled {noun} each (one to learn from, one to test on), "
+        f"found {had}. Label more {noun}, or give other --labels."
     )
 
 
-def _usable(classes: Sequence[str], targets: Int[np.ndarray, "n"], test: Bool[np.ndarray, "n"], notes: list[str]) -> Int[np.ndarray, "K"]:
-    """New numbers of the classes that have pictures on both sides, -1 for the others, which are noted. Raises ValueError below two."""
+def _usable(
+    classes: Sequence[str], targets: Int[np.ndarray, "n"], test: Bool[np.ndarray, "n"], noun: str
+) -> tuple[Int[np.ndarray, "K"], list[str]]:
+    """New numbers of the classes that have items on both sides, -1 for the others, and a note on these. Raises ValueError below two."""
     inside = np.bincount(targets[(targets >= 0) & ~test], minlength=len(classes))
     outside = np.bincount(targets[(targets >= 0) & test], minlength=len(classes))
     good = (inside > 0) & (outside > 0)
@@ -207,12 +222,11 @@ def _usable(classes: Sequence[str], targets: Int[np.ndarray, "n"], test: Bool[np
     ]
     if good.sum() < 2:
         raise ValueError(
-            f"fewer than 2 classes have a labelled picture both to learn from and to test on; without: {', '.join(lost)}. "
-            "Label more pictures, or change the split."
+            f"fewer than 2 classes have labelled {noun} both to learn from and to test on; without: {', '.join(lost)}. "
+            f"Label more {noun}, or change the split."
         )
-    if lost:
-        notes.append(f"Left out, as they lack pictures to learn from or to test on: {', '.join(lost)}.")
-    return np.where(good, np.cumsum(good) - 1, -1)
+    notes = [f"Left out, as they lack {noun} to learn from or to test on: {', '.join(lost)}."] if lost else []
+    return np.where(good, np.cumsum(good) - 1, -1), notes
 
 
 def _scarcity(sizes: Int[np.ndarray, "K"], classes: Sequence[str], counts: Sequence[LabelsPerClass]) -> list[str]:
@@ -228,13 +242,13 @@ def _scarcity(sizes: Int[np.ndarray, "K"], classes: Sequence[str], counts: Seque
     return notes
 
 
-def _label_notes(labels: Labels) -> list[str]:
+def _label_notes(labels: Labels, noun: str) -> list[str]:
     notes = []
     if labels.unmatched:
         some = ", ".join(labels.unmatched[:3]) + (", …" if len(labels.unmatched) > 3 else "")
-        notes.append(f"{len(labels.unmatched)} label rows match no picture: {some}")
+        notes.append(f"{len(labels.unmatched)} label rows match no {noun.removesuffix('s')}: {some}")
     if labels.conflicts:
         notes.append(
-            f"{len(labels.conflicts)} pictures have conflicting labels and count as unlabelled, for example {next(iter(labels.conflicts))}."
+            f"{len(labels.conflicts)} {noun} have conflicting labels and count as unlabelled, for example {next(iter(labels.conflicts))}."
         )
     return notes

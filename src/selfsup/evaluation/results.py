@@ -96,7 +96,8 @@ class Prediction:
 class Results:
     """Scores with intervals beside baselines, and everything that must be known to read them.
 
-    `chosen_layer` gives for each run folder the layer ("layer/pool") chosen most often at the primary setting; `embed` follows it.
+    `chosen_layer` gives for each run folder the layer ("layer/pool") chosen most often at the primary setting; `embed` follows it. `noun`
+    is what an item is called.
     """
 
     data: str
@@ -119,6 +120,7 @@ class Results:
     unmatched_labels: list[str]
     notes: list[str]
     format: int = FORMAT
+    noun: str = "pictures"
     predictions: list[Prediction] = field(default_factory=list, repr=False, compare=False)
     truth: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     parts: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)

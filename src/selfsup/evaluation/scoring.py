@@ -36,9 +36,15 @@ class Task:
         return np.asarray(self.targets[self.test])
 
 
-def score(features: Features, task: Task, settings: Sequence[Setting], *, default: str) -> dict[Setting, Predictions]:
-    """What the probe of each setting says, on one network's features; `default` is the layer where labels are too few to choose."""
-    standardised = _standardise(features, task) if any(setting.probe == "linear" for setting in settings) else features
+def score(
+    features: Features, task: Task, settings: Sequence[Setting], *, default: str, standardise: bool = True
+) -> dict[Setting, Predictions]:
+    """What the probe of each setting says, on one network's features; `default` is the layer where labels are too few to choose.
+
+    Features that come as rows of length 1, whose columns are meant to weigh as they do, are not standardised for the linear probe.
+    """
+    linear_too = standardise and any(setting.probe == "linear" for setting in settings)
+    standardised = _standardise(features, task) if linear_too else features
     return {
         setting: collect([_one_draw(standardised if setting.probe == "linear" else features, task, setting, draw, default)
                           for draw in task.draws[setting.labels_per_class]], task.truth)

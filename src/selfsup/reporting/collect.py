@@ -63,6 +63,11 @@ class Results:
         given = self.facts.get("primary") or {}
         return str(given.get("probe", "linear")), given.get("labels_per_class", 10)
 
+    @property
+    def noun(self) -> str:
+        """What one scored item is called."""
+        return str(self.facts.get("noun") or "pictures").removesuffix("s")
+
     def primary_scores(self) -> list[Score]:
         """Scores that decide, best first."""
         chosen = [score for score in self.scores if (score.probe, score.labels_per_class) == self.primary]
@@ -80,7 +85,7 @@ class Results:
         return frozenset(name for score in self.scores for name in score.runs)
 
     def labels(self) -> dict[str, str | None]:
-        """Label of each picture that took part, from labels.parquet beside the results; empty where there is no such file."""
+        """Label of each item that took part, from labels.parquet beside the results; empty where there is no such file."""
         try:
             columns = parquet.read_table(self.folder / "labels.parquet", columns=["id", "label"]).to_pydict()
         except (OSError, ValueError, KeyError):

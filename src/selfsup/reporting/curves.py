@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from selfsup.reporting.chart import Line, Plot, chip, colour, line_chart
+from selfsup.reporting.languages import read_languages
 from selfsup.reporting.markup import Html, section, tag
 from selfsup.reporting.metrics import Metrics, read_metrics, unfinished
-from selfsup.reporting.wording import count, duration, listing, percent, plural, task_title
+from selfsup.reporting.wording import count, duration, item_of, listing, percent, plural, short, task_title
 from selfsup.run import Run
 
 _LOSS = Plot(width=520, height=300, left=50, x_low=0.0)
 _SMALL = Plot(width=270, height=130, low=0.0, x_low=0.0)
+_IN_NATS = {"words"}  # the term of losses that are nats per predicted token, and nothing else
+_BITS = (
+    "Bits per byte: how many the network would need to write down one byte of what it predicts; fewer is better, whatever the tokeniser. "
+)
 
 
 def curves(runs: Sequence[Run], shades: dict[str, str]) -> Html:
@@ -21,8 +27,10 @@ def curves(runs: Sequence[Run], shades: dict[str, str]) -> Html:
     blocks = [_block(task, [run for run in runs if run.row == task], shades.get(task, colour(0))) for task in tasks]
     lead = (
         "Losses of different tasks mean different things and cannot be compared. Rank counts how many directions the embedding uses, "
-        "spread how far embeddings of different pictures lie apart: either near zero means the network has collapsed."
+        f"spread how far embeddings of different {item_of(runs)}s lie apart: either near zero means the network has collapsed."
     )
+    if any(bits_per_nat(run, read_metrics(run)) for run in runs):
+        lead = _BITS + lead
     return section("training", "How training went", *blocks, lead=lead)
 
 
@@ -40,7 +48,7 @@ def _block(task: str, runs: list[Run], shade: str) -> Html:
     heading = tag("h3", chip(task_title(task), shade))
     if not any(log.records for log in logs):
         return tag("div", heading, *callouts, tag("p", "No training log (metrics.jsonl) in this run.", class_="empty"))
-    return tag("div", heading, tag("p", _sentence(runs, logs), class_="note"), *callouts, _charts(logs, shade))
+    return tag("div", heading, tag("p", _sentence(runs, logs), class_="note"), *callouts, _charts(runs, logs, shade))
 
 
 def _sentence(runs: list[Run], logs: list[Metrics]) -> str:
@@ -48,11 +56,32 @@ def _sentence(runs: list[Run], logs: list[Metrics]) -> str:
     seeds = f"{plural(len(runs), 'run')} (seeds {listing([str(r.seed) for r in runs])}), each " if len(runs) > 1 else ""
     wait = first.typical("data_wait")
     waiting = f", {percent(wait)} % of the time waiting for data" if wait == wait else ""
+    if run.kind == "text":
+        speed = f"{count(first.typical('examples_per_second') * run.size)} tokens a second{waiting}"
+        steps = f"{count(first.last_step)} steps of {count(run.batch_size)} rows of {count(run.size)} tokens"
+        return f"{seeds}{steps} in {duration(first.seconds)}, {speed}.{_at_the_end(run)}"
     speed = f"{count(first.typical('examples_per_second'))} pictures a second{waiting}"
     return f"{seeds}{count(first.last_step)} steps of {count(run.batch_size)} in {duration(first.seconds)}, {speed}."
 
 
-def _charts(logs: list[Metrics], shade: str) -> Html:
+def _at_the_end(run: Run) -> str:
+    """What the loss was in the end, where one number says it; several languages have a table."""
+    found, told = read_languages(run), run.choices.get("language_loss")
+    if len(found) != 1 or not told or not math.isfinite(found[0].loss):
+        return ""
+    bits = f", {short(found[0].bits_per_byte)} bits per byte" if math.isfinite(found[0].bits_per_byte) else ""
+    return f" In the end ({told}): {short(found[0].loss)} nats per token{bits}."
+
+
+def bits_per_nat(run: Run, log: Metrics) -> float | None:
+    """What makes bits per byte of the loss; None where the loss is not that of words, or where nobody counted their bytes."""
+    size = run.choices.get("bytes_per_token")
+    if run.kind != "text" or not isinstance(size, int | float) or not size > 0 or set(log.terms) != _IN_NATS:
+        return None
+    return 1 / (math.log(2) * size)
+
+
+def _charts(runs: list[Run], logs: list[Metrics], shade: str) -> Html:
     terms = next((log.terms for log in logs if log.terms), [])
     terms = terms if len(terms) > 1 else []
     several = len(logs) > 1
@@ -61,18 +90,40 @@ def _charts(logs: list[Metrics], shade: str) -> Html:
     ]
     lines += [Line(term, *logs[0].curve(term, term=True), colour="var(--muted)", width=1.4, light=True) for term in terms]
     loss_plot = replace(_LOSS, right=110) if terms else _LOSS
+    texts, bits = runs[0].kind == "text", [bits_per_nat(run, log) for run, log in zip(runs, logs, strict=True)]
+    speed = _panel("Tokens/s", logs, "examples_per_second", shade, _SMALL, [float(run.size) for run in runs]) if texts else None
     small = [
-        _panel("Pictures/s", logs, "examples_per_second", shade, _SMALL),
+        speed or _panel("Pictures/s", logs, "examples_per_second", shade, _SMALL),
         _panel("Waiting for data", logs, "data_wait", shade, replace(_SMALL, high=1.0, write=lambda share: f"{100 * share:.0f} %")),
         _panel("Embedding rank", logs, "rank", shade, _SMALL),
         _panel("Embedding spread", logs, "spread", shade, _SMALL),
     ]
+    factors = [factor for factor in bits if factor is not None]
+    if len(factors) == len(logs):  # the sentence above says how long was waited
+        small[:2] = [_panel("Loss, nats per token", logs, "loss", shade, replace(_SMALL, low=None)), small[0]]
+        return tag("div", _bits(logs, factors, shade), *small, class_="charts")
     large = tag("figure", tag("figcaption", "Loss over steps"), line_chart(lines, loss_plot, description="Loss over steps"), class_="large")
     return tag("div", large, *small, class_="charts")
 
 
-def _panel(title: str, logs: list[Metrics], name: str, shade: str, plot: Plot) -> Html:
-    lines = [Line("", *log.curve(name), colour=shade, faint=bool(i), width=1.8) for i, log in enumerate(logs)]
+def _bits(logs: list[Metrics], factors: list[float], shade: str) -> Html:
+    title = "Bits per byte over steps"
+    lines = [
+        Line("", *_scaled(log.curve("loss"), factor), colour=shade, faint=bool(i))
+        for i, (log, factor) in enumerate(zip(logs, factors, strict=True))
+    ]
+    last = next((line.y[-1] for line in lines if len(line.y)), None)
+    value = tag("b", short(last)) if last is not None else ""
+    return tag("figure", tag("figcaption", title, value), line_chart(lines, _LOSS, description=title), class_="large")
+
+
+def _scaled(curve: tuple[list[float], list[float]], factor: float) -> tuple[list[float], list[float]]:
+    return curve[0], [factor * value for value in curve[1]]
+
+
+def _panel(title: str, logs: list[Metrics], name: str, shade: str, plot: Plot, factors: Sequence[float] | None = None) -> Html:
+    curves = [_scaled(log.curve(name), factor) for log, factor in zip(logs, factors or [1.0] * len(logs), strict=True)]
+    lines = [Line("", *curve, colour=shade, faint=bool(i), width=1.8) for i, curve in enumerate(curves)]
     last = next((line.y[-1] for line in lines if len(line.y)), None)
     value = tag("b", plot.write(float(last))) if last is not None else ""
     return tag("figure", tag("figcaption", title, value), line_chart(lines, plot, description=f"{title} over steps"))

@@ -73,8 +73,9 @@ def unfinished(run: Run, metrics: Metrics) -> str | None:
     """Why a run is not whole, in words, or None. A run without its backbone, or with its log far from the end, has stopped early."""
     if metrics.records and metrics.last_step < 0.9 * run.steps:
         return f"stopped at step {metrics.last_step:,} of {run.steps:,} (pretrain with --resume goes on from there)"
-    if not (run.folder / "backbone.safetensors").is_file():
-        return "has no backbone.safetensors: it stopped before it was finished (pretrain with --resume goes on with it)"
+    weights = "model.safetensors" if run.kind == "text" else "backbone.safetensors"
+    if not (run.folder / weights).is_file():
+        return f"has no {weights}: it stopped before it was finished (pretrain with --resume goes on with it)"
     return None
 
 

@@ -14,8 +14,11 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _HEADING = re.compile(r'<section id="([^"]+)"><h2>(.*?)</h2>', re.DOTALL)
 
 
-def page(title: str, sections: Sequence[Html], *, without_samples: bool = False) -> str:
-    """A whole HTML document from its sections. The first is the opening; the others are linked under it."""
+def page(title: str, sections: Sequence[Html], *, samples: str = "pictures", without_samples: bool = False) -> str:
+    """A whole HTML document from its sections. The first is the opening; the others are linked under it.
+
+    `samples` are what the page shows of the data, unless `without_samples`.
+    """
     head = tag(
         "head",
         Html('<meta charset="utf-8">'),
@@ -27,16 +30,16 @@ def page(title: str, sections: Sequence[Html], *, without_samples: bool = False)
     )
     links = [tag("a", Html(heading), href=f"#{anchor}") for part in sections for anchor, heading in _HEADING.findall(part)]
     opening, rest = join(sections[:1]), join(sections[1:])
-    body = tag("body", opening, tag("nav", *links), tag("main", rest), _foot(without_samples))
+    body = tag("body", opening, tag("nav", *links), tag("main", rest), _foot(samples, without_samples))
     return f'<!DOCTYPE html>\n<html lang="en">{head}{body}</html>\n'
 
 
-def _foot(without_samples: bool) -> Html:
-    samples = (
-        "Pictures and file names were left out."
+def _foot(samples: str, without_samples: bool) -> Html:
+    told = (
+        f"{samples.capitalize()} and file names were left out."
         if without_samples
-        else "This file holds pictures and file names of your data; --without-samples leaves them out."
+        else f"This file holds {samples} and file names of your data; --without-samples leaves them out."
     )
     return tag(
-        "footer", f"Written by selfsup {selfsup.__version__}, {datetime.now():%Y-%m-%d %H:%M}. It asks the network for nothing. {samples}"
+        "footer", f"Written by selfsup {selfsup.__version__}, {datetime.now():%Y-%m-%d %H:%M}. It asks the network for nothing. {told}"
     )

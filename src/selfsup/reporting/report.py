@@ -8,15 +8,21 @@ from pathlib import Path
 
 from selfsup.reporting.collect import Collected, collect
 from selfsup.reporting.curves import curves
-from selfsup.reporting.map import maps
+from selfsup.reporting.documents import read_again
+from selfsup.reporting.language_scores import language_scores
+from selfsup.reporting.languages import languages
+from selfsup.reporting.map import mapped, maps
 from selfsup.reporting.markup import Html, section, tag
 from selfsup.reporting.neighbours import neighbours
+from selfsup.reporting.over_time import over_time
 from selfsup.reporting.page import page
 from selfsup.reporting.pictures import rebuilt, seen
 from selfsup.reporting.scores import efficiency, row_shades, scores
-from selfsup.reporting.settings import settings, skipped
+from selfsup.reporting.seen_texts import seen_texts
+from selfsup.reporting.settings import notes, settings, skipped
 from selfsup.reporting.summary import headline, summary
-from selfsup.reporting.vectors import read_vectors
+from selfsup.reporting.text_neighbours import asked, shown, text_neighbours
+from selfsup.reporting.vectors import Vectors, read_vectors
 from selfsup.run import Run, write_whole
 
 
@@ -25,7 +31,8 @@ def report(folders: str | Path | Sequence[str | Path], *, out: str | Path | None
 
     `folders` are run folders, or folders that hold some; results.json files in or under them are shown too. `out` is by default
     report.html in the folder given, or in the common parent of several. `without_samples` leaves out everything that is or names a
-    single picture. What is missing or damaged is said in the report. Raises ValueError when a folder does not exist or nothing is found.
+    single picture or text. What is missing or damaged is said in the report. Raises ValueError when a folder does not exist or nothing is
+    found.
     """
     given = [Path(folder).expanduser() for folder in ([folders] if isinstance(folders, str | Path) else folders)]
     if not given:
@@ -36,7 +43,8 @@ def report(folders: str | Path | Sequence[str | Path], *, out: str | Path | None
     collected = collect(given)
     file = Path(out).expanduser() if out is not None else _common(given) / "report.html"
     file.parent.mkdir(parents=True, exist_ok=True)
-    content = page(headline(collected), _sections(collected, without_samples), without_samples=without_samples)
+    sections, samples = _sections(collected, without_samples), _samples(collected.runs)
+    content = page(headline(collected), sections, samples=samples, without_samples=without_samples)
     write_whole(file, content.encode("utf-8", "replace").decode("utf-8"))
     return file
 
@@ -52,20 +60,33 @@ def _sections(collected: Collected, without_samples: bool) -> list[Html]:
     runs, firsts = collected.runs, collected.first_of_each_task()
     shades = row_shades([run.row for run in firsts], collected.results)
     sections: list[Html | None] = [summary(collected, shades)]
-    if firsts and not without_samples:
-        sections += [seen(firsts), rebuilt(firsts)]
+    pictures, texts = [run for run in firsts if run.kind != "text"], [run for run in firsts if run.kind == "text"]
+    if pictures and not without_samples:
+        sections += [seen(pictures), rebuilt(pictures)]
+    if texts and not without_samples:
+        sections += [seen_texts(texts), over_time(texts)]
     if runs:
         sections.append(curves(runs, shades))
+    if texts:
+        sections.append(languages(texts))
     hidden = _names(collected) if without_samples else None
     for i, results in enumerate(collected.results):
         number = f"-{i + 1}" if i else ""
         sections.append(scores(results, shades, anchor=f"scores{number}", hidden=hidden))
         sections.append(efficiency(results, shades, anchor=f"labels{number}"))
+    sections += language_scores(collected, shades)
     sections += _embeddings(collected, firsts, shades, without_samples)
     if runs:
         layers = {name: layer for results in collected.results for name, layer in (results.facts.get("chosen_layer") or {}).items()}
-        sections += [skipped(runs, without_samples=without_samples), settings(runs, layers)]
+        sections += [part(runs, without_samples=without_samples) for part in (skipped, notes)]
+        sections.append(settings(runs, layers))
     return [part for part in sections if part]
+
+
+def _samples(runs: Sequence[Run]) -> str:
+    """What a report on these shows of the data."""
+    kinds = {run.kind == "text" for run in runs}
+    return {frozenset({True}): "texts", frozenset({True, False}): "pictures, texts"}.get(frozenset(kinds), "pictures")
 
 
 def _names(collected: Collected) -> set[str]:
@@ -81,4 +102,31 @@ def _embeddings(collected: Collected, runs: Sequence[Run], shades: dict[str, str
     if not found:
         missing = tag("p", "No embeddings were saved. To see neighbours and a map: ", tag("code", "selfsup embed RUN DATA"), class_="empty")
         return [section("neighbours", "Nearest neighbours and map", missing)] if runs else []
-    return [*([] if without_samples else [neighbours(found, shades)]), maps(found, shades)]
+    if without_samples:
+        return [maps(found, shades)]
+    pictures, texts = ([pair for pair in found if (pair[0].kind == "text") is wanted] for wanted in (False, True))
+    said = _said(texts)
+    alike = [neighbours(pictures, shades)] if pictures else []
+    alike += [text_neighbours([(run, vectors, said[run.folder]) for run, vectors in texts], shades)] if texts else []
+    return [*alike, maps(found, shades, said=said)]
+
+
+def _said(runs: Sequence[tuple[Run, Vectors]]) -> dict[Path, dict[str, str]]:
+    """Excerpts by id for each run, of the documents that neighbours and map show; runs on the same data share one pass over it."""
+    names = asked(runs[0][1]) if runs else []
+    needed: dict[str, set[str]] = {}
+    for run, vectors in runs:
+        needed.setdefault(_place(run), set()).update(shown(vectors, names), (vectors.ids[row] for row in mapped(vectors)))
+    read: dict[str, dict[str, str]] = {}
+    for run, _ in runs:
+        if _place(run) not in read:
+            try:
+                read[_place(run)] = read_again(run, needed[_place(run)])
+            except Exception:  # any reader may fail in its own way, and the section says that texts are gone
+                read[_place(run)] = {}
+    return {run.folder: read[_place(run)] for run, _ in runs}
+
+
+def _place(run: Run) -> str:
+    """Equal for runs that read the same documents in the same way."""
+    return repr((run.data, run.root, sorted(run.reading.items())))

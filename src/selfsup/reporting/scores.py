@@ -217,7 +217,7 @@ def _recall(results: Results) -> Html | None:
 
     body = [
         [
-            tag("th", name, tag("small", plural(int(counts[name]), "picture")) if name in counts else "", scope="row"),
+            tag("th", name, tag("small", plural(int(counts[name]), results.noun)) if name in counts else "", scope="row"),
             *(cell(cells.get((name, row))) for row in rows),
         ]
         for name in classes[:_MOST_CLASSES]
@@ -243,11 +243,12 @@ def _confusion(results: Results) -> Html | None:
         sorted((e for e in wanted if e["row"] in runs), key=lambda e: order.index(e["row"]) if e["row"] in order else 99)[:3] or wanted[:1]
     )
     classes = [str(name) for name in results.facts.get("classes") or []]
-    figures = [_confusion_matrix(e, classes) if len(classes) <= _MOST_CLASSES else _confused_pairs(e, classes) for e in chosen]
+    few = len(classes) <= _MOST_CLASSES
+    figures = [_confusion_matrix(e, classes, results.noun) if few else _confused_pairs(e, classes) for e in chosen]
     return tag("div", *figures, class_="triple") if figures else None
 
 
-def _confusion_matrix(entry: dict[str, Any], classes: list[str]) -> Html:
+def _confusion_matrix(entry: dict[str, Any], classes: list[str], noun: str) -> Html:
     """Shares of each true class (rows) in the predicted ones (columns)."""
     numbered = len(classes) <= _MOST_NUMBERED
     body = []
@@ -264,7 +265,7 @@ def _confusion_matrix(entry: dict[str, Any], classes: list[str]) -> Html:
         ]
         body.append(tag("tr", tag("th", name, scope="row", title=name), *cells))
     head = tag("tr", tag("td"), *(tag("th", name, scope="col", title=name) for name in classes))
-    caption = tag("figcaption", f"{task_title(entry['row'])}: where pictures of each class (rows) are put (columns), %")
+    caption = tag("figcaption", f"{task_title(entry['row'])}: where {noun}s of each class (rows) are put (columns), %")
     return tag("figure", caption, tag("div", tag("table", head, *body, class_="confusion"), class_="scroll", tabindex="0"))
 
 
@@ -284,10 +285,11 @@ def _notes(results: Results, hidden: Set[str] | None) -> Html:
     if hidden is not None:
         notes = [note for note in notes if not any(name in note for name in (*hidden, *unmatched))]
     if facts.get("transductive"):
-        notes.append("Transductive: the test pictures were seen, without labels, in pretraining. New pictures may score a little lower.")
+        were = f"the test {results.noun}s were seen, without labels, in pretraining"
+        notes.append(f"Transductive: {were}. New {results.noun}s may score a little lower.")
     if facts.get("unlabelled"):
-        notes.append(f"{plural(int(facts['unlabelled']), 'picture')} without a label took part in pretraining only.")
+        notes.append(f"{plural(int(facts['unlabelled']), results.noun)} without a label took part in pretraining only.")
     if unmatched:
         named = "" if hidden is not None else ": " + ", ".join(unmatched[:10]) + (" …" if len(unmatched) > 10 else "")
-        notes.append(f"{plural(len(unmatched), 'label')} matched no picture{named}.")
+        notes.append(f"{plural(len(unmatched), 'label')} matched no {results.noun}{named}.")
     return tag("ul", *(tag("li", note) for note in notes), class_="notes") if notes else Html("")

@@ -127,6 +127,32 @@ details { margin: 6px 0 18px; } summary { cursor: pointer; color: var(--link); p
 .near span { display: block; font-size: 12.5px; text-align: center; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
   color: var(--muted); }
 .near .same span { color: var(--good); } .near .other span { color: var(--bad); } .near .query span { color: var(--ink); }
+.text, .prompt { overflow-wrap: anywhere; } .text { margin: 0 0 10px; line-height: 1.5; unicode-bidi: isolate; }
+mark { background: var(--tint); color: var(--ink); border-radius: 4px; padding: 1px 3px; box-shadow: inset 0 -2px var(--c0); }
+mark.hidden { box-shadow: inset 0 -2px var(--muted); background: var(--grid); color: var(--muted); font-size: .8em; } mark.changed {
+  box-shadow: inset 0 -2px var(--c1); }
+.seen { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 4px 32px; padding: 10px 0 2px; border-top: 1px solid
+  var(--grid); } .seen.titles { border: 0; padding: 0 0 4px; color: var(--muted); font-size: 14px; }
+.prompted { border-top: 1px solid var(--line); padding: 12px 0 6px; } .prompt { color: var(--muted); }
+.made { display: grid; grid-template-columns: 96px minmax(0, 1fr); gap: 4px 18px; } .step { color: var(--muted); font-size: 14px;
+  padding-top: 1px; }
+.prompted > .text { max-width: 84ch; } .made .text { max-width: 84ch; } sup { font-size: .7em; line-height: 0; margin-inline: 2px; }
+.guesses td { min-width: 170px; padding-right: 26px; } .guesses th { font-weight: 600; }
+.guess { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 8px; position: relative; padding: 1px 6px; font-size: 14.5px;
+  margin-bottom: 2px; isolation: isolate; } .guess bdi { overflow-wrap: anywhere; } .guess small { margin: 0; line-height: 1.5; }
+.guess i { position: absolute; inset: 0 auto 0 0; min-width: 2px; background: var(--line); border-radius: 3px; z-index: -1; }
+.guess.right { color: var(--good); font-weight: 600; } .guess.right i { background: var(--good-back); box-shadow: inset 0 0 0 1px
+  var(--good); }
+.languages td, .languages thead th { white-space: nowrap; } .shares { min-width: 190px; } .shares span { display: flex; align-items:
+  center; gap: 8px; height: 14px; } .shares i { height: 7px; border-radius: 2px; background: var(--line); flex: none; min-width: 1px; width:
+  calc(var(--part) * 120px); } .shares .got i { background: var(--c0); } .shares small { margin: 0; }
+.alike { border-top: 1px solid var(--line); padding: 14px 0 6px; } .alike > div { padding-left: 16px; border-left: 3px solid var(--line);
+  margin: 0 0 12px 14px; } .alike > .query { margin-left: 0; border-color: var(--ink); } .alike .same { border-color: var(--good); }
+  .alike .other { border-left-style: dashed; border-color: var(--bad); }
+.alike .query .text { color: var(--ink); } .alike .text { max-width: 92ch; font-size: 15px; margin: 0; }
+.about { font-size: 13px; color: var(--muted); margin: 0 0 2px; overflow-wrap: anywhere; } .about b { color: var(--text); font-weight: 600;
+  margin-right: 6px; } .same .about b { color: var(--good); } .other .about b { color: var(--bad); } .about code { margin-left: 6px; }
+.pointed circle { fill: transparent; } .pointed circle:hover { stroke: var(--ink); stroke-width: 1.5; }
 .gone { background: var(--grid); display: grid !important; place-content: center; }
 footer { color: var(--muted); font-size: 13.5px; padding-block: 40px 50px; }
 
@@ -140,6 +166,7 @@ footer { color: var(--muted); font-size: 13.5px; padding-block: 40px 50px; }
     grid-row: 2; height: 30px; margin-inline: 7px; } .range { top: 13px; } .dot { top: 8px; }
   .facts { grid-template-columns: 1fr 1fr; }
   .strip .name { width: 74px; font-size: 13px; }
+  .seen { grid-template-columns: minmax(0, 1fr); } .seen.titles { display: none; } .made { grid-template-columns: minmax(0, 1fr); }
   .near { gap: 5px; } .near > div { flex: 1; } .near .query { margin-right: 6px; }
 }
 @media print { body { background: white; } nav, footer { display: none; } section { break-inside: avoid-page; } }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from selfsup.reporting.collect import Collected, Comparison, Results, Score
+from selfsup.reporting.languages import read_languages
 from selfsup.reporting.markup import Html, join, tag
 from selfsup.reporting.metrics import read_metrics, unfinished
 from selfsup.reporting.wording import count, duration, interval, labels_title, listing, percent, plural, signed, task_title
@@ -77,7 +78,7 @@ def _explanation(collected: Collected, results: Results | None, deciding: Compar
     probe, labels = results.primary
     metric, test = str(results.facts.get("metric", "accuracy")), results.facts.get("test")
     what = f"{metric.capitalize()} of a {probe} probe on {labels_title(labels)}" + (
-        f", on {plural(int(test), 'held-out picture')}." if test else "."
+        f", on {plural(int(test), f'held-out {results.noun}')}." if test else "."
     )
     if deciding is None:
         return tag("p", what + " No baseline was scored beside it, so the number alone says little.", class_="under")
@@ -85,7 +86,7 @@ def _explanation(collected: Collected, results: Results | None, deciding: Compar
     meaning = {
         "better": f"Pretraining helped; the strongest baseline is {deciding.against}. ",
         "worse": f"Pretraining did not help here; the strongest baseline, {deciding.against}, does better. ",
-    }.get(deciding.verdict, "The interval holds zero: more labelled pictures, seeds or training would be needed to tell. ")
+    }.get(deciding.verdict, f"The interval holds zero: more labelled {results.noun}s, seeds or training would be needed to tell. ")
     return tag("p", tag("b", between), meaning, what, class_="under")
 
 
@@ -164,9 +165,27 @@ def _facts(collected: Collected, results: Results | None) -> Html:
 def _data(runs: list[Run]) -> Html:
     names = list(dict.fromkeys(_data_name(run.data) for run in runs))
     run = runs[0]
+    if run.kind == "text":
+        return _lines([listing(names), *_texts(run)])
     held = f", {count(run.held_out)} held out" if run.held_out else ""
     pictures = f"{plural(run.pictures, 'picture')} to pretrain on{held}" if run.pictures else ""
     return _lines([listing(names), pictures, f"seen at {run.size} × {run.size} px, {'grey' if run.channels == 1 else 'colour'}"])
+
+
+def _texts(run: Run) -> Iterator[str]:
+    """How much text a run learned from."""
+    found = read_languages(run)
+    documents, tokens, size = (sum(getattr(row, name) for row in found) for name in ("documents", "tokens", "bytes"))
+    if found and documents == documents:
+        amount = f" of {size / 1e6:,.1f} MB" if size == size else ""
+        yield f"{plural(round(documents), 'document')}{amount} to pretrain on"
+    if run.held_out:
+        yield f"{count(run.held_out)} more held out"
+    if found and tokens == tokens:
+        yield f"{count(tokens)} tokens"
+    yield f"read {count(run.size)} tokens at a time" + (f", in {plural(run.pictures, 'row')}" if run.pictures else "")
+    if len(found) > 1:
+        yield plural(len(found), "language")
 
 
 def _labels(results: Results) -> Html:
@@ -177,7 +196,7 @@ def _labels(results: Results) -> Html:
         lines.append(f"{count(max(counts.values()))} in the largest, {count(min(counts.values()))} in the smallest")
     lines.append(f"{count(facts.get('train', 0))} to learn from, {count(facts.get('test', 0))} to test on")
     if facts.get("transductive"):
-        lines.append("test pictures were seen, unlabelled, in pretraining (transductive)")
+        lines.append(f"test {results.noun}s were seen, unlabelled, in pretraining (transductive)")
     return _lines(lines)
 
 

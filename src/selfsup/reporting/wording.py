@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from selfsup.run import Run
 from selfsup.tasks import TASKS
 
 
@@ -61,14 +62,24 @@ def listing(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def item_of(runs: Sequence[Run]) -> str:
+    """What runs learned from, one of them: "picture" or "document"."""
+    kinds = {run.kind for run in runs}
+    return "document" if kinds == {"text"} else "picture" if "text" not in kinds else "item"
+
+
 def task_title(name: str) -> str:
     """A task as its paper writes it, from the class in the task table: "simclr" -> "SimCLR"; a user's "mytask.py:MyTask" -> "MyTask".
 
-    A short name that its class spells out, such as "mae" for MaskedAutoencoder, is an acronym.
+    A short name that its class spells out, such as "mae" for MaskedAutoencoder, is an acronym. Where the class spells out one of several
+    words, they are those of the name: "masked_lm" -> "Masked LM".
     """
     spelled = TASKS.get(name, name).rpartition(":")[2]
     if name not in TASKS or spelled.casefold() == name.replace("-", "").replace("_", "").casefold():
         return spelled
+    if "_" in name:
+        words = [word.upper() if len(word) < 3 else word for word in name.split("_")]
+        return " ".join([words[0].capitalize() if words[0].islower() else words[0], *words[1:]])
     return name.upper() if len(name) <= 4 else name
 
 

@@ -24,6 +24,12 @@ TASKS = {
     "vae": "selfsup.tasks.vae:VariationalAutoencoder",
     "context_encoder": "selfsup.tasks.context_encoder:ContextEncoder",
     "simmim": "selfsup.tasks.simmim:SimMIM",
+    "masked_lm": "selfsup.tasks.masked_lm:MaskedLanguageModel",
+    "causal_lm": "selfsup.tasks.causal_lm:CausalLanguageModel",
+    "replaced_token": "selfsup.tasks.replaced_token:ReplacedTokenDetection",
+    "span_corruption": "selfsup.tasks.span_corruption:SpanCorruption",
+    "tsdae": "selfsup.tasks.tsdae:TSDAE",
+    "simcse": "selfsup.tasks.simcse:SimCSE",
 }
 
 

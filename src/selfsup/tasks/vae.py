@@ -87,16 +87,24 @@ class VariationalAutoencoder(Pretext):
         risen = self.progress / self.warm_up if self.warm_up > 0 else torch.ones_like(self.progress)
         return self.beta * risen.clamp(max=1)
 
+    def sample(self, count: int, rng: torch.Generator) -> Float[Tensor, "count C s s"]:
+        return self.painted(torch.randn(count, self.latent, generator=rng, device=self.mean.weight.device))
+
+    def painted(self, code: Float[Tensor, "B Z"]) -> Float[Tensor, "B C s s"]:
+        """The pictures of codes, as they are looked at."""
+        picture: Tensor = self.decoder(code)
+        return picture.clamp(0, 1)
+
     def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         views = self.views(batch, rng)
         mean = self(views)["mean"]
         steps = torch.linspace(0, 1, len(mean), device=mean.device, dtype=mean.dtype)[:, None]
-        codes = {
-            "rebuilt": mean,
-            "sampled": torch.randn(mean.shape, generator=rng, device=mean.device),
-            "from first to last": torch.lerp(mean[:1], mean[-1:], steps),
+        return {
+            "original": views["image"],
+            "rebuilt": self.painted(mean),
+            "sampled": self.sample(len(mean), rng),
+            "from first to last": self.painted(torch.lerp(mean[:1], mean[-1:], steps)),
         }
-        return {"original": views["image"], **{name: self.decoder(code).clamp(0, 1) for name, code in codes.items()}}
 
 
 class LatentDecoder(nn.Module):

@@ -49,6 +49,14 @@ class World:
         dist.all_reduce(total)
         return bool(total > 0)
 
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a number over the processes."""
+        if self.size == 1:
+            return value
+        total = value.clone()
+        dist.all_reduce(total)
+        return total / self.size
+
 
 @contextmanager
 def world() -> Iterator[World]:

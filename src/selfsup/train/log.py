@@ -12,8 +12,9 @@ from typing import Any
 class Log:
     """Appends to `metrics.jsonl` and keeps one line on the screen up to date; prints a line now and then where there is no screen."""
 
-    def __init__(self, file: Path, *, steps: int, quiet: bool) -> None:
-        self.file, self.steps, self.quiet = file, steps, quiet
+    def __init__(self, file: Path, *, steps: int, quiet: bool, unit: tuple[str, int] = ("pictures", 1)) -> None:
+        """`unit` is what speed is told in, and how many of it a row has."""
+        self.file, self.steps, self.quiet, self.unit = file, steps, quiet, unit
         self.live = sys.stderr.isatty() and not quiet
         self.printed = 0.0
 
@@ -37,14 +38,15 @@ class Log:
             print(f"{chr(13) if self.live else ''}Warning at step {step:,}: {words}", file=sys.stderr)
 
     def show(self, step: int, *, terms: dict[str, float], speed: float, left: float, data_wait: float, rank: float | None) -> None:
-        """The live line: loss terms, pictures a second, time left, share of time waiting for data, embedding rank."""
+        """The live line: loss terms, `speed` in rows a second, time left, share of time waiting for data, embedding rank."""
         now, last = time.monotonic(), step == self.steps
         if self.quiet or (now - self.printed < (0.2 if self.live else 15.0) and not last):
             return
         self.printed = now
         losses = "  ".join(f"{name} {value:.4f}" for name, value in terms.items())
         rank_words = f"  rank {rank:.0f}" if rank is not None else ""
-        line = f"step {step:,}/{self.steps:,}  {losses}  {speed:,.0f} pictures/s  data {data_wait:.0%}{rank_words}  {clock(left)} left"
+        rate = f"{speed * self.unit[1]:,.0f} {self.unit[0]}/s"
+        line = f"step {step:,}/{self.steps:,}  {losses}  {rate}  data {data_wait:.0%}{rank_words}  {clock(left)} left"
         if self.live:
             print(f"\r\033[K{line}", end="\n" if last else "", file=sys.stderr, flush=True)
         else:

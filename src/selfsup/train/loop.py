@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -30,6 +30,7 @@ from selfsup.train.watch import Watch, embed_sample, embedding_rank, embedding_s
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 LOG_ENTRIES = 200  # about so many lines of metrics.jsonl a run
 LOOKS = 20  # about so many looks at the embeddings a run
+SHOWN = 5  # about so often what the task makes by then is kept
 
 
 class Interrupted(InterruptedError):
@@ -40,10 +41,20 @@ class TrainingFailed(ValueError):
     """The loss or its gradient is no longer a number; the last good checkpoint is kept."""
 
 
-def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: Tensor, until: int | None = None) -> None:
+def train(
+    task: Pretext,
+    batches: Batches,
+    run: Run,
+    *,
+    world: World,
+    watched: Sequence[Tensor],
+    until: int | None = None,
+    observe: Callable[[int], None] | None = None,
+) -> None:
     """Train `task` from its newest checkpoint, or from its start, to step `run.steps` (or `until`).
 
-    `watched` is a fixed sample of uint8 pictures whose embeddings tell a collapse. Raises `Interrupted` after saving when asked to
+    `watched` is a fixed sample, as the backbone's `embed` takes it, whose embeddings tell a collapse; `observe` is called now and
+    then with the number of steps done. Raises `Interrupted` after saving when asked to
     stop, and `TrainingFailed` when loss or gradient is not finite.
     """
     device = next(task.parameters()).device
@@ -55,8 +66,8 @@ def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: T
     task.train()
     branch = cool_down_start(run.steps) if run.schedule == "constant" else None
     step = Step(task, _prepared(task, world), kernels, world, device)
-    log = Log(run.metrics_file, steps=run.steps, quiet=not world.leads)
-    progress = _Progress(log, run, batches, world, watched.to(device), start)
+    log = Log(run.metrics_file, steps=run.steps, quiet=not world.leads, unit=_unit(run))
+    progress = _Progress(log, run, batches, world, [part.to(device) for part in watched], start, observe)
     with _stop_signal() as stop:
         saved, last = time.monotonic(), min(run.steps, until or run.steps)
         for number in range(start, last):
@@ -69,6 +80,11 @@ def train(task: Pretext, batches: Batches, run: Run, *, world: World, watched: T
                 saved = time.monotonic()
             if stopping and number + 1 < last:
                 raise Interrupted(f"stopped at step {number + 1:,} of {run.steps:,}; saved. Go on with --resume --out {run.folder}.")
+
+
+def _unit(run: Run) -> tuple[str, int]:
+    """What speed is told in, and how many of it a row has."""
+    return ("tokens", run.size) if run.kind == "text" else ("pictures", 1)
 
 
 def one_step(
@@ -134,8 +150,9 @@ class _Progress:
     run: Run
     batches: Batches
     world: World
-    watched: Tensor
+    watched: Sequence[Tensor]
     start: int
+    observe: Callable[[int], None] | None = None
     watch: Watch = field(default_factory=Watch)
     spent: float = 0.0
     waited: float = 0.0
@@ -156,7 +173,9 @@ class _Progress:
         self.seconds += facts["spent"]
         self.losses.append(sum(terms.values()))
         done, steps = number + 1, self.run.steps
-        looked = done == 1 or done % max(1, steps // LOOKS) == 0 or done == steps
+        looked = _is_time(done, steps, times=LOOKS)
+        if self.observe is not None and _is_time(done, steps, times=SHOWN):
+            self.observe(done)
         seen = self._look(done, task) if looked else {}
         speed = self.steps * self.run.batch_size / self.spent
         if looked or done % max(1, steps // LOG_ENTRIES) == 0:
@@ -179,6 +198,11 @@ class _Progress:
         for kind, words in found.items():
             self.log.warn(done, kind, words)
         return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}
+
+
+def _is_time(done: int, steps: int, *, times: int) -> bool:
+    """At the first and the last step, and about so many times between."""
+    return done in (1, steps) or done % max(1, steps // times) == 0
 
 
 @contextmanager

@@ -36,19 +36,28 @@ class Step:
         """Add the gradients of the whole batch to the parameters; the loss terms, and the output `after_step` gets.
 
         If the loss couples rows, it is computed once, from the rows of all micro-batches and ranks; else once a micro-batch,
-        and averaged: micro-batches and ranks have equally many rows.
+        and averaged, by what each holds if the task counts that: micro-batches and ranks have equally many rows.
         """
         if self.task.couples_rows:
             return self._coupled(micro)
         every: list[tuple[dict[str, Tensor], Output]] = []
-        for index, views in enumerate(micro):
+        for index, (views, share) in enumerate(zip(micro, self._shares(micro), strict=True)):
             with nullcontext() if index == len(micro) - 1 else self._unsynchronised():
                 output = self._output(views)
                 terms = self.task.loss(output)
-                (total(terms) / len(micro)).backward()  # type: ignore[no-untyped-call]
-            every.append(({name: term.detach() / len(micro) for name, term in terms.items()}, detached(output)))
+                (total(terms) * share).backward()  # type: ignore[no-untyped-call]
+            every.append(({name: term.detach() * share for name, term in terms.items()}, detached(output)))
         terms = {name: torch.stack([terms[name] for terms, _ in every]).sum() for name in every[0][0]}
         return terms, joined([output for _, output in every])
+
+    def _shares(self, micro: list[Views]) -> list[float]:
+        """What each micro-batch's mean weighs in the whole batch's: alike, or by how many things it is a mean of."""
+        counts = [count for views in micro if (count := self.task.count_of(views)) is not None]
+        if len(counts) < len(micro):
+            return [1 / len(micro)] * len(micro)
+        own = torch.stack([count.float() for count in counts])
+        mean = max(1.0, float(self.world.mean(own.sum())))
+        return [count / mean for count in own.tolist()]
 
     def _coupled(self, micro: list[Views]) -> tuple[dict[str, Tensor], Output]:
         own = joined([self._output(views) for views in micro])

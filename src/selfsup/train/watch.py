@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -10,9 +11,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-
-from selfsup.backbones import Backbone
-from selfsup.views import plain
 
 
 def embedding_rank(embeddings: Float[Tensor, "N D"]) -> float:
@@ -36,11 +34,11 @@ def embedding_spread(embeddings: Float[Tensor, "N D"]) -> float:
 
 
 @torch.no_grad()
-def embed_sample(backbone: Backbone, images: Tensor) -> Float[Tensor, "N D"]:
-    """Embeddings of a fixed sample of uint8 pictures, in evaluation mode, so that watching changes nothing in training."""
+def embed_sample(backbone: Any, sample: Sequence[Tensor]) -> Float[Tensor, "N D"]:
+    """Embeddings of a fixed sample, as `embed` takes it, in evaluation mode, so that watching changes nothing in training."""
     training = backbone.training
     backbone.eval()
-    embeddings = backbone.embed(plain(images, backbone.size)).float().cpu()  # MPS has no float64
+    embeddings: Tensor = backbone.embed(*sample).float().cpu()  # MPS has no float64
     backbone.train(training)
     return embeddings
 
@@ -65,10 +63,11 @@ class Watch:
         self.losses.append(loss)
         self.spreads.append(spread)
         found = {}
-        # A large common part, as masked autoencoders have, makes the spread small but leaves many directions: that is no collapse.
-        if spread < 0.01 or rank < 1.5 or (spread < 0.1 * self.spreads[0] and rank < 4):
+        # A large common part, as masked autoencoders and language models have, makes the spread small but leaves many directions: that is
+        # no collapse. Means over tokens begin with a spread of .1 or less, so only what is left of the first spread tells.
+        if spread < 0.02 * self.spreads[0] or rank < 1.5 or (spread < 0.1 * self.spreads[0] and rank < 4):
             found["collapse"] = (
-                f"the embeddings have collapsed: pictures are hardly told apart any more (rank {rank:.1f}, spread {spread:.3f}, "
+                f"the embeddings have collapsed: inputs are hardly told apart any more (rank {rank:.1f}, spread {spread:.3f}, "
                 f"at the start {self.spreads[0]:.3f}). Whatever loss is shown, nothing useful is being learned. "
                 "Lower --learning-rate, or check the part of the task that keeps embeddings apart."
             )

@@ -1,4 +1,4 @@
-"""Parts of losses that two tasks or more share."""
+"""Means over what counts."""
 
 from __future__ import annotations
 
@@ -14,3 +14,11 @@ def weighted_mean(error: Float[Tensor, "B C H W"], weight: Shaped[Tensor, "B 1 H
     """
     pixels = error.mean(dim=1, keepdim=True) * weight
     return (pixels.sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3))).mean()
+
+
+def counted_mean(values: Float[Tensor, "B K"], counts: Shaped[Tensor, "B K"]) -> Float[Tensor, ""]:
+    """Mean over the values whose count is 1, wherever they stand; 0 if there are none.
+
+    Batches may hold different numbers of them: the task's `count_of` tells the loop how much each batch weighs.
+    """
+    return (values * counts).sum() / counts.sum().clamp(min=1)

@@ -1,0 +1,66 @@
+"""Texts: the documents of a data set by row, known by name; what they say is streamed again whenever it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Int, UInt64
+
+from selfsup.data.streams import TextDocuments
+from selfsup.data.tables import Table
+
+
+class Texts:
+    """N documents by row. Held in memory: their names, languages, what a table said of them, and each text's length and hash.
+
+    `lengths` are in characters. `hashes` are equal for texts that differ in white space alone. A column `language` is added where
+    languages are known and no table has one of that name.
+    """
+
+    def __init__(self, documents: TextDocuments) -> None:
+        self.documents = documents
+        self.name, self.root, self.fingerprint = documents.name, documents.root, documents.fingerprint()
+        self.ids: list[str] = []
+        self.languages: list[str | None] = []
+        self.columns: Table = {}
+        hashes, lengths = list[int](), list[int]()
+        for row, document in enumerate(documents):
+            self.ids.append(document.id)
+            self.languages.append(document.language)
+            hashes.append(hash_of(document.text))
+            lengths.append(len(document.text))
+            for name in document.columns.keys() | self.columns.keys():
+                self.columns.setdefault(name, [None] * row).append(document.columns.get(name))
+        if "language" not in self.columns and any(self.languages):
+            self.columns["language"] = list(self.languages)
+        self.hashes: UInt64[np.ndarray, "N"] = np.array(hashes, dtype=np.uint64)
+        self.lengths: Int[np.ndarray, "N"] = np.array(lengths, dtype=np.int64)
+        self.skipped = dict(documents.skipped)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def some(self, rows: Int[np.ndarray, "n"]) -> Iterator[str]:
+        """The texts of some rows, which are in order, one pass over all. Raises ValueError when the data has changed meanwhile."""
+        wanted = iter(rows.tolist())
+        sought = next(wanted, None)
+        if sought is None:
+            return
+        for row, document in enumerate(self.documents):
+            if row != sought:
+                continue
+            if document.id != self.ids[row]:
+                raise ValueError(f"{self.name} changed while it was read: {document.id!r} stands where {self.ids[row]!r} stood. Try again.")
+            yield document.text
+            sought = next(wanted, None)
+            if sought is None:
+                return
+        raise ValueError(f"{self.name} changed while it was read: {self.ids[sought]!r} is gone. Try again.")
+
+
+def hash_of(text: str) -> int:
+    """A number of 64 bits that stands for a text, whatever its white space."""
+    spaced = " ".join(text.split()).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(spaced, digest_size=8).digest(), "little")

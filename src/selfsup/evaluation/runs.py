@@ -1,0 +1,85 @@
+"""The runs that are scored together: opened, put into rows by seed, and the folder their scores go to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from selfsup.run import Run
+
+Runs = Run | str | Path | Sequence[Run | str | Path]
+"""One run or several, opened or as their folders."""
+
+
+def opened_runs(runs: Runs) -> list[Run]:
+    """Every run, opened. Raises ValueError for none, for two of one name, and for runs that learned from different kinds of data."""
+    several = [runs] if isinstance(runs, Run | str | Path) else list(runs)
+    if not several:
+        raise ValueError("no run was given: expected one folder of a run, or several")
+    opened = [run if isinstance(run, Run) else Run.open(run) for run in several]
+    names = [run.name for run in opened]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"two runs have the same name ({', '.join(sorted(names))}): give each once, and rename folders that are called alike"
+        )
+    kinds = sorted({run.kind for run in opened})
+    if len(kinds) > 1:
+        raise ValueError(f"the runs learned from different kinds of data ({', '.join(kinds)}): evaluate each kind by itself.")
+    return opened
+
+
+ALIKE = (
+    "task", "options", "backbone", "size", "views", "weights", "batch_size", "accumulate", "optimizer", "learning_rate", "weight_decay",
+    "clip", "schedule", "pictures", "fingerprint", "reading",
+)  # fmt: skip
+"""What runs of one row have in common: every setting but the seed, and steps where a time was given."""
+
+
+def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs that differ in their seed only, under the name of their task; with what tells them apart where a task was run otherwise too."""
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        settings = dataclasses.asdict(run)
+        key = {name: settings[name] for name in ALIKE} | {"length": run.budget or run.steps}
+        alike.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(run)
+    named: dict[str, list[Run]] = {}
+    for group in alike.values():
+        task = group[0].row
+        namesakes = [other for other in alike.values() if other[0].row == task]
+        named[task if len(namesakes) == 1 else f"{task} ({', '.join(run.name for run in group)})"] = group
+    return named
+
+
+def results_folder(runs: Sequence[Run], out: str | Path | None) -> Path:
+    """Where results go: `out`, the only run's folder, or the one that all runs lie in. Raises ValueError before anything is scored."""
+    if out is not None or len(runs) == 1:
+        return runs[0].folder if out is None else Path(out)
+    parents = {run.folder.resolve().parent for run in runs}
+    if len({parent.anchor for parent in parents}) > 1 or not os.access(common := Path(os.path.commonpath(parents)), os.W_OK):
+        raise ValueError(f"the runs lie in unrelated folders ({', '.join(sorted(map(str, parents)))}); say with --out where scores go.")
+    return common
+
+
+def copy_into_runs(names: Sequence[str], runs: Sequence[Run], folder: Path) -> None:
+    """Put files that lie in `folder` into every run too."""
+    for run in runs:
+        if run.folder.resolve() != folder.resolve():
+            for name in names:
+                shutil.copyfile(folder / name, run.folder / name)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is being scored, and for how long it has been."""
+    columns = (SpinnerColumn(), TextColumn("scoring {task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        row = progress.add_task("", total=None)
+        yield lambda words: progress.update(row, description=words)

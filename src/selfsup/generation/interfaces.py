@@ -1,0 +1,54 @@
+"""What generation asks of tokenisers, and of tasks that predict words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@runtime_checkable
+class TextTokenizer(Protocol):
+    """Text to ids and back. `bytes_of` (V,) counts the bytes of text that each id stands for, 0 for special ones."""
+
+    @property
+    def eos(self) -> int | None:
+        """What ends a document."""
+
+    @property
+    def bos(self) -> int | None:
+        """What begins one."""
+
+    @property
+    def mask(self) -> int | None:
+        """What stands for a hidden word."""
+
+    @property
+    def bytes_of(self) -> Tensor:
+        """Bytes of text by id."""
+
+    def encode(self, text: str, *, special: bool = False) -> NDArray[Any]:
+        """The ids of a text; with `special`, names of special tokens in it mean these tokens."""
+
+    def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
+        """The text of some ids, without special tokens unless `special`."""
+
+
+@runtime_checkable
+class HiddenWords(Protocol):
+    """A task that guesses hidden words."""
+
+    def logits(self, ids: Int[Tensor, "B T"], positions: Int[Tensor, "B K"]) -> Float[Tensor, "B K V"]:
+        """Scores of every word at some positions of rows in which some tokens are the mask."""
+
+
+def no_text(tokenizer: TextTokenizer, size: int) -> Bool[Tensor, " V"]:
+    """Which of `size` ids stand for no text: special ones, and those that the network has and the tokeniser has not."""
+    known = torch.as_tensor(tokenizer.bytes_of)[:size] > 0
+    silent = torch.ones(size, dtype=torch.bool)
+    silent[: len(known)] = ~known
+    return silent
