@@ -6,8 +6,8 @@
     python benchmarks/tasks.py bbc --out DIR          # 120 s a run, 3 seeds, news without copies, scored at 8 labels a class, 10 draws
 
 Stopped, it goes on where it was when called again with the same --out. Each run is a process of its own, so that its memory can be told.
-A picture task runs on `compact_convnet`, or on `compact_vit` where it prefers patches, a text task on `bert-tiny` or `gpt2-tiny` (`auto`, at such budgets);
-TASK@BACKBONE asks for another. Each stands beside the same backbone untrained, with the same choice of layer.
+A picture task runs on `compact_convnet`, or on `compact_vit` where it prefers patches, a text task on `bert-tiny` or `gpt2-tiny` (`auto`,
+at such budgets); TASK@BACKBONE asks for another. Each stands beside the same backbone untrained, with the same choice of layer.
 """
 
 from __future__ import annotations
