@@ -189,6 +189,8 @@ def evaluate(
         raise ValueError("nothing to score on was given: expected --labels, or, for texts, --language-modelling or --parallel.")
     if across_languages and labels is None:
         raise ValueError("--across-languages says that labels count in other languages than they are in: expected --labels too.")
+    if weights is not None and labels is None and parallel is None:
+        raise ValueError("--weights is a row of scores by embeddings, and has no task that models language: leave it out, or add --labels.")
     counts = parse_counts(labels_per_class)
     from selfsup import evaluation, terminal
 
