@@ -49,6 +49,7 @@ class Watch:
 
     losses: list[float] = field(default_factory=list)
     spreads: list[float] = field(default_factory=list)
+    ranks: list[float] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
 
     def remember(self, entries: list[dict[str, Any]]) -> None:
@@ -56,16 +57,19 @@ class Watch:
         looks = [entry for entry in entries if entry.get("spread") is not None]
         self.losses += [float(entry["loss"]) for entry in looks]
         self.spreads += [float(entry["spread"]) for entry in looks]
+        self.ranks += [float(entry["rank"]) for entry in looks]
         self.told |= {entry["kind"] for entry in entries if "kind" in entry}
 
     def warnings(self, *, progress: float, loss: float, rank: float, spread: float) -> dict[str, str]:
         """New warnings in words by their kind, at most one of each kind a run. `loss` is the mean since the last look."""
         self.losses.append(loss)
         self.spreads.append(spread)
+        self.ranks.append(rank)
         found = {}
-        # A large common part, as masked autoencoders and language models have, makes the spread small but leaves many directions: that is
-        # no collapse. Means over tokens begin with a spread of .1 or less, so only what is left of the first spread tells.
-        if spread < 0.02 * self.spreads[0] or rank < 1.5 or (spread < 0.1 * self.spreads[0] and rank < 4):
+        # A large common part, as masked autoencoders have, makes the spread small but leaves many directions: that is no collapse. Means
+        # over tokens begin close together and come closer, while as many directions are left: neither is that.
+        alike = spread < 0.02 * self.spreads[0] or (spread < 0.01 and rank < 0.5 * self.ranks[0])
+        if alike or rank < 1.5 or (spread < 0.1 * self.spreads[0] and rank < 4):
             found["collapse"] = (
                 f"the embeddings have collapsed: inputs are hardly told apart any more (rank {rank:.1f}, spread {spread:.3f}, "
                 f"at the start {self.spreads[0]:.3f}). Whatever loss is shown, nothing useful is being learned. "
