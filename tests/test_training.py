@@ -325,7 +325,7 @@ def test_a_flat_loss_is_said_in_words_once() -> None:
     assert [len(words) for words in said].count(1) == 1
     assert "has not fallen" in next(words["flat"] for words in said if words)
     resumed = Watch()
-    resumed.remember([{"step": 1, "loss": 6.0, "spread": 0.5}, {"step": 2, "warning": "flat", "kind": "flat"}])
+    resumed.remember([{"step": 1, "loss": 6.0, "rank": 50.0, "spread": 0.5}, {"step": 2, "warning": "flat", "kind": "flat"}])
     assert resumed.losses == [6.0]
     assert not any(resumed.warnings(progress=0.5 + step / 20, loss=6.1, rank=50, spread=0.5) for step in range(10)), "said before"
     falling = Watch()
