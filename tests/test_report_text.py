@@ -6,8 +6,8 @@ import dataclasses
 import json
 import re
 import shutil
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 import pytest
 
