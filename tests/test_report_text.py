@@ -21,7 +21,7 @@ from selfsup.reporting import report
 from selfsup.reporting.alignment import Special, aligned
 from selfsup.reporting.documents import read_again
 from selfsup.reporting.excerpts import EXCERPT, excerpt
-from selfsup.reporting.over_time import read_over_time, spaced
+from selfsup.reporting.over_time import _word, read_over_time, spaced
 from selfsup.reporting.vectors import read_vectors
 from selfsup.reporting.wording import item_of, task_title
 from selfsup.run import Run
@@ -261,6 +261,12 @@ def test_damaged_samples_do_not_stop_the_report(tmp_path: Path) -> None:
     (run.samples / "seen.json").write_text('{"text": "abc", "seen": 7}')
     (run.folder / "model.safetensors").unlink()
     assert "no model.safetensors" in read(report(run.folder)).text
+
+
+def test_words_that_cannot_be_seen_are_named() -> None:
+    assert [_word(word) for word in (" bank", "", " ", "\n", "\u200c", "\u0301", "a\u0301")] == [
+        "bank", "–", "␣", "↵", "U+200C", "U+0301", "a\u0301"
+    ]  # fmt: skip
 
 
 def test_a_step_that_was_written_twice_counts_once(tmp_path: Path) -> None:

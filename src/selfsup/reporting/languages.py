@@ -56,7 +56,8 @@ def languages(runs: Sequence[Run]) -> Html | None:
         return None
     lead = (
         "Grey is a language's share of the text, blue its share of the training: small languages are repeated. "
-        "Many bytes per token: the tokeniser knows the language well. Few bits per byte: the network does."
+        "Many bytes per token: the tokeniser knows the language well. Few bits per byte: the network does; "
+        "they compare runs, not scripts, as a letter is one byte in English, two in Russian or Arabic, three in Chinese."
     )
     return section("languages", "Languages", *blocks, lead=lead)
 

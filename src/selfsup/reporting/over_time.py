@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from selfsup.reporting.alignment import UNSPACED, Special
-from selfsup.reporting.excerpts import EXCERPT, excerpt, passage
+from selfsup.reporting.excerpts import EXCERPT, excerpt, passage, straight
 from selfsup.reporting.markup import Html, join, section, tag
 from selfsup.reporting.wording import count, task_title
 from selfsup.run import Run
@@ -150,7 +151,9 @@ def _shortened(part: str, most: int, *, keep_end: bool) -> str:
 
 def _word(word: str) -> str:
     """A word as it can be seen, also where it is white space."""
-    bare = word.strip()
+    bare = straight(word).strip()
+    if bare and all(unicodedata.category(sign) in ("Cf", "Mn", "Cc") for sign in bare):  # joiners, accents without a letter
+        return " ".join(f"U+{ord(sign):04X}" for sign in bare[:3])
     return excerpt(bare, _LONGEST_WORD) if bare else "↵" if "\n" in word else "␣" if word else "–"
 
 
