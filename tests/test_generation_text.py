@@ -440,7 +440,7 @@ def test_a_continuation_is_streamed_once_and_warns_of_what_it_repeats() -> None:
 @pytest.fixture
 def text_run(tmp_path: Path) -> Callable[[str, str], Any]:
     """Makes a run of a task on a backbone for text, with a tokeniser of bytes and untrained weights."""
-    data, tasks = pytest.importorskip("selfsup.data.tokenizer"), pytest.importorskip("selfsup.tasks")
+    data, tasks = pytest.importorskip("selfsup.data.tokens.tokenizer"), pytest.importorskip("selfsup.tasks")
     if "causal_lm" not in tasks.TASKS:
         pytest.skip("there are no tasks for text yet")
     from selfsup.run import Run

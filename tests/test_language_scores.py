@@ -15,8 +15,8 @@ from selfsup import cli
 from selfsup.backbones import Vocabulary, build_text, save_text_backbone
 from selfsup.data import make_split
 from selfsup.data.documents import open_documents
-from selfsup.data.hold_out import HoldOut
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import embed, opened_for
 from selfsup.embedding.texts import Texts
 from selfsup.evaluation import evaluate, evaluate_across_languages, evaluate_language_modelling

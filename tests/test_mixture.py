@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from selfsup.data.batches import Batches
-from selfsup.data.mixture import Mixing, Mixture, shares, whole_counts
+from selfsup.data.tokens.mixture import Mixing, Mixture, shares, whole_counts
 
 SIZES = (1000, 300, 10, 1)
 UNCAPPED = 10**9

@@ -14,9 +14,9 @@ import pytest
 import report_fixture
 import text_report_fixture as fixture
 from selfsup.data.documents import open_documents
-from selfsup.data.hold_out import HoldOut
-from selfsup.data.token_corpus import open_tokens
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.corpus import open_tokens
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.reporting import report
 from selfsup.reporting.alignment import Special, aligned
 from selfsup.reporting.documents import read_again

@@ -15,7 +15,7 @@ from selfsup import finetuning
 from selfsup.backbones import TextBackbone, Vocabulary, build_text, save_text_backbone
 from selfsup.data import make_split
 from selfsup.data.documents import open_documents
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import TextReading, embed
 from selfsup.embedding.texts import Texts
 from selfsup.evaluation import evaluate, evaluate_across_languages

@@ -16,7 +16,7 @@ import torch
 from selfsup import cli, finetuning
 from selfsup.backbones import save_text_backbone
 from selfsup.contract.text_trials import byte_vocabulary
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding.text_networks import network_in
 from small_text import backbone
 

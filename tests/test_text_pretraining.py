@@ -18,7 +18,7 @@ from selfsup.backbones import Vocabulary, load_text_backbone
 from selfsup.backbones.weights import read_tensors
 from selfsup.cli import main
 from selfsup.data import Split
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.pretraining import pretrain
 from selfsup.run import Run
 from selfsup.train.checkpoint import newest_checkpoint

@@ -19,20 +19,20 @@ import numpy as np
 import pytest
 import torch
 
-from selfsup.data import token_writing
 from selfsup.data.batches import Batches
-from selfsup.data.hold_out import HoldOut
-from selfsup.data.language_table import language_table
-from selfsup.data.mixture import Mixing, Mixture
 from selfsup.data.splits import Part
-from selfsup.data.survey import survey
-from selfsup.data.text_progress import count_in_words
-from selfsup.data.token_corpus import open_tokens
-from selfsup.data.token_files import Draft, State, column_file, read_state
-from selfsup.data.token_store import TokenStore
-from selfsup.data.token_writing import write_tokens
-from selfsup.data.tokenizer import Tokenizer
-from selfsup.data.tokenizer_training import train_tokenizer
+from selfsup.data.tokens import writing
+from selfsup.data.tokens.corpus import open_tokens
+from selfsup.data.tokens.files import Draft, State, column_file, read_state
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.language_table import language_table
+from selfsup.data.tokens.mixture import Mixing, Mixture
+from selfsup.data.tokens.progress import count_in_words
+from selfsup.data.tokens.store import TokenStore
+from selfsup.data.tokens.survey import survey
+from selfsup.data.tokens.tokenizer import Tokenizer
+from selfsup.data.tokens.training import train_tokenizer
+from selfsup.data.tokens.writing import write_tokens
 from texts import Text, Texts, corpus
 
 SIZES = {"en": 60, "de": 30, "zh": 20, "unknown": 10}
@@ -44,8 +44,8 @@ T = 32
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks from few documents."""
-    monkeypatch.setattr(token_writing, "CHUNK_CHARACTERS", 500)
-    monkeypatch.setattr(token_writing, "BLOCK_TOKENS", 600)
+    monkeypatch.setattr(writing, "CHUNK_CHARACTERS", 500)
+    monkeypatch.setattr(writing, "BLOCK_TOKENS", 600)
 
 
 @pytest.fixture
@@ -294,11 +294,11 @@ KILLED = """
 import sys, time
 from pathlib import Path
 sys.path[:0] = {path!r}
-from selfsup.data import token_writing
-from selfsup.data.token_writing import write_tokens
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens import writing
+from selfsup.data.tokens.writing import write_tokens
+from selfsup.data.tokens.tokenizer import Tokenizer
 from texts import Texts, corpus
-token_writing.CHUNK_CHARACTERS, token_writing.BLOCK_TOKENS = 500, 600
+writing.CHUNK_CHARACTERS, writing.BLOCK_TOKENS = 500, 600
 class Slow(Texts):
     def __iter__(self):
         for item in super().__iter__():
@@ -370,13 +370,13 @@ def test_a_corpus_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_what_it_takes_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     characters = survey(TEXTS).characters
-    monkeypatch.setattr(token_writing, "_WORTH_SAYING", 0.0)
+    monkeypatch.setattr(writing, "_WORTH_SAYING", 0.0)
     expected = f"Tokenising {count_in_words(characters)} characters: about 1 s, "
     write_tokens(TEXTS, TRAINED, tmp_path / "a", survey=survey(TEXTS))
     assert expected in capsys.readouterr().err
     write_tokens(TEXTS, TRAINED, tmp_path / "b")
     assert "Tokenising texts: " in capsys.readouterr().err, "nothing tells how much there is"
-    monkeypatch.setattr(token_writing, "CHUNK_CHARACTERS", characters // 4)
+    monkeypatch.setattr(writing, "CHUNK_CHARACTERS", characters // 4)
     size = sum(len(item.text.encode()) for item in TEXTS.items)
     write_tokens(Texts(TEXTS.items, bytes=size), TRAINED, tmp_path / "c")
     told = re.search(r"Tokenising ([\d.]+) k characters: about", capsys.readouterr().err)
@@ -522,9 +522,9 @@ LARGE = """
 import resource, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from selfsup.data.token_store import TokenStore
-from selfsup.data.token_writing import write_tokens
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.store import TokenStore
+from selfsup.data.tokens.writing import write_tokens
+from selfsup.data.tokens.tokenizer import Tokenizer
 from texts import Text, Texts
 import torch
 class Large(Texts):

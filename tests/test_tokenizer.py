@@ -14,13 +14,13 @@ import torch
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Library
 
-from selfsup.data.hold_out import HoldOut
-from selfsup.data.mixture import Mixing
-from selfsup.data.special_tokens import ROLES
-from selfsup.data.subwords import begins_word, ends_word
-from selfsup.data.survey import Amount, Survey, survey
-from selfsup.data.tokenizer import _PIECE, Tokenizer, _pieces
-from selfsup.data.tokenizer_training import _rates, _sample, train_tokenizer, vocabulary_size
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.mixture import Mixing
+from selfsup.data.tokens.special import ROLES
+from selfsup.data.tokens.subwords import begins_word, ends_word
+from selfsup.data.tokens.survey import Amount, Survey, survey
+from selfsup.data.tokens.tokenizer import _PIECE, Tokenizer, _pieces
+from selfsup.data.tokens.training import _rates, _sample, train_tokenizer, vocabulary_size
 from texts import Text, Texts, any_text, corpus
 
 TRAINED = train_tokenizer(corpus({"en": 300, "de": 200, "ru": 200, "hi": 100, "zh": 100}), size=1000)

@@ -103,7 +103,7 @@ def task_of(run: Run, task: str | None = None) -> type[Pretext]:
 
 def load_tokenizer(folder: str | Path) -> Any:
     """The tokeniser in the folder of a run that learned from text. Raises ValueError."""
-    return import_module("selfsup.data.tokenizer").Tokenizer.load(folder)
+    return import_module("selfsup.data.tokens.tokenizer").Tokenizer.load(folder)
 
 
 def _text_network(folder: Path) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 from selfsup.backbones import TextBackbone, Vocabulary, build_text
 from selfsup.contract.own_views import generator
 from selfsup.data.documents import open_documents
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.tokenizer import Tokenizer
 
 REAL_ROWS, REAL_CONTEXT = 8, 128  # rows of the user's texts, and bytes in each
 WORDS = 64  # of each kind that made-up rows are written with, so that they repeat themselves as text does

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.backbones import TextBackbone, Vocabulary, build_text_from, load_text_backbone
-from selfsup.data.tokenizer import FILE, Tokenizer
+from selfsup.data.tokens.tokenizer import FILE, Tokenizer
 
 
 def network_in(folder: str | Path) -> tuple[TextBackbone, list[str]]:

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from selfsup.data.documents import deduplicate, open_documents
-from selfsup.data.streams import TextDocuments
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.streams import TextDocuments
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding.encoded import Encoded
 from selfsup.embedding.reading import NOTHING, Inputs, Reading, checked_layer
 from selfsup.embedding.text_networks import network_in, tokenizer_digest

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from selfsup.data.streams import TextDocuments
 from selfsup.data.tables import Table
+from selfsup.data.tokens.streams import TextDocuments
 
 
 class Texts:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding.encoded import Encoded
 from selfsup.embedding.texts import Texts
 from selfsup.evaluation.language_modelling import Modelling, TokenText, bits_per_byte, hidden_tokens

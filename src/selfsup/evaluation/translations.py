@@ -14,7 +14,7 @@ from jaxtyping import Int
 from selfsup.data.documents import Document, Documents, open_documents
 from selfsup.data.documents.columns import split_names
 from selfsup.data.documents.document import Findings
-from selfsup.data.streams import TextDocuments
+from selfsup.data.tokens.streams import TextDocuments
 from selfsup.embedding.text_reading import documents_of
 from selfsup.embedding.texts import Texts
 from selfsup.evaluation.parallel import names_across

@@ -122,7 +122,7 @@ def _learned_from(run: Run, wanted: bool | None) -> LearnedFrom | None:
         if wanted:
             print(f"The tokens that {run.folder} learned from are gone: nothing is looked up in them.", file=sys.stderr, flush=True)
         return None
-    store = import_module("selfsup.data.token_store").TokenStore.open(folder, context=1)
+    store = import_module("selfsup.data.tokens.store").TokenStore.open(folder, context=1)
     ids, ends = store.columns["tokens"], store.columns["ends"]
     if wanted is None and ids.nbytes > SEARCHED_UNASKED:
         words = f"The {ids.nbytes / 1e9:.0f} GB of tokens it learned from are not searched for repeats; --repeats does so."

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfsup.data.token_corpus import TokenCorpus
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.corpus import TokenCorpus
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.generation.fill_in import chances_at, word_of
 from selfsup.generation.language_model import LanguageModel
 from selfsup.generation.sampling import Sampling

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from selfsup.data.language_table import language_table
-from selfsup.data.mixture import Mixture
-from selfsup.data.token_corpus import TokenCorpus
-from selfsup.data.token_store import TokenStore
+from selfsup.data.tokens.corpus import TokenCorpus
+from selfsup.data.tokens.language_table import language_table
+from selfsup.data.tokens.mixture import Mixture
+from selfsup.data.tokens.store import TokenStore
 from selfsup.pretext import Pretext
 from selfsup.run import Run, write_whole
 from selfsup.train.seeding import seed_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfsup.data.mixture import Mixing
+from selfsup.data.tokens.mixture import Mixing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,11 +20,11 @@ from selfsup.backbones import (
     save_text_settings,
 )  # fmt: skip
 from selfsup.data.documents import Documents, deduplicate, open_documents
-from selfsup.data.hold_out import HoldOut
-from selfsup.data.mixture import Mixture
-from selfsup.data.text_progress import count_in_words
-from selfsup.data.token_corpus import TokenCorpus, open_tokens
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.corpus import TokenCorpus, open_tokens
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.mixture import Mixture
+from selfsup.data.tokens.progress import count_in_words
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.pretext import Pretext, TextPretext
 from selfsup.pretraining.material import Material
 from selfsup.pretraining.text_samples import save_over_time, save_seen

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NamedTuple
 
-from selfsup.data.special_tokens import roles_beside
+from selfsup.data.tokens.special import roles_beside
 from selfsup.reporting.excerpts import straight
 
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from selfsup.data.documents import Documents, open_documents
 from selfsup.data.documents.files import FileDocuments
-from selfsup.data.token_files import PARTS
-from selfsup.data.token_store import TokenStore
-from selfsup.data.tokenizer import Tokenizer
+from selfsup.data.tokens.files import PARTS
+from selfsup.data.tokens.store import TokenStore
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.reporting.excerpts import EXCERPT, excerpt
 from selfsup.run import Run
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from selfsup.data.mixture import Mixture
-from selfsup.data.token_store import TokenStore
+from selfsup.data.tokens.mixture import Mixture
+from selfsup.data.tokens.store import TokenStore
 
 
 @dataclass(frozen=True)

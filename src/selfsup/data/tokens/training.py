@@ -6,13 +6,13 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator
 
-from selfsup.data.hold_out import HoldOut
-from selfsup.data.mixture import Mixing, shares
-from selfsup.data.special_tokens import OWN
-from selfsup.data.streams import TextDocument, language_of
-from selfsup.data.survey import Survey
-from selfsup.data.survey import survey as count_text
-from selfsup.data.tokenizer import Tokenizer, share_threads
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.mixture import Mixing, shares
+from selfsup.data.tokens.special import OWN
+from selfsup.data.tokens.streams import TextDocument, language_of
+from selfsup.data.tokens.survey import Survey
+from selfsup.data.tokens.survey import survey as count_text
+from selfsup.data.tokens.tokenizer import Tokenizer, share_threads
 
 SMALLEST = 256 + len(OWN) + 1
 LARGEST = 64_000

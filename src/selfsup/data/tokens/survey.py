@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from selfsup.data.hold_out import HoldOut
-from selfsup.data.streams import TextDocument, language_of
-from selfsup.data.text_progress import TextMeter
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.progress import TextMeter
+from selfsup.data.tokens.streams import TextDocument, language_of
 
 
 @dataclass

@@ -8,17 +8,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfsup.data.hold_out import HoldOut
 from selfsup.data.lock import locked
-from selfsup.data.mixture import Mixing
 from selfsup.data.sizes import cache_folder
-from selfsup.data.streams import TextDocuments
-from selfsup.data.survey import Survey, survey
-from selfsup.data.token_files import FORMAT
-from selfsup.data.token_store import TokenStore
-from selfsup.data.token_writing import write_tokens
-from selfsup.data.tokenizer import FILE, Tokenizer
-from selfsup.data.tokenizer_training import train_tokenizer
+from selfsup.data.tokens.files import FORMAT
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.mixture import Mixing
+from selfsup.data.tokens.store import TokenStore
+from selfsup.data.tokens.streams import TextDocuments
+from selfsup.data.tokens.survey import Survey, survey
+from selfsup.data.tokens.tokenizer import FILE, Tokenizer
+from selfsup.data.tokens.training import train_tokenizer
+from selfsup.data.tokens.writing import write_tokens
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ import torch
 
 from selfsup.data.batches import generator
 from selfsup.data.fill import short
-from selfsup.data.hold_out import HoldOut
 from selfsup.data.ingest import in_words, size_in_words
 from selfsup.data.lock import locked
 from selfsup.data.splits import Part
-from selfsup.data.streams import TextDocument, TextDocuments, language_of
-from selfsup.data.survey import Survey, byte_count
-from selfsup.data.text_progress import TextMeter, count_in_words
-from selfsup.data.token_files import FORMAT, PARTS, Draft, State, drop_outdated, publish, read_state
-from selfsup.data.tokenizer import Ids, Tokenizer
+from selfsup.data.tokens.files import FORMAT, PARTS, Draft, State, drop_outdated, publish, read_state
+from selfsup.data.tokens.hold_out import HoldOut
+from selfsup.data.tokens.progress import TextMeter, count_in_words
+from selfsup.data.tokens.streams import TextDocument, TextDocuments, language_of
+from selfsup.data.tokens.survey import Survey, byte_count
+from selfsup.data.tokens.tokenizer import Ids, Tokenizer
 
 CHUNK_CHARACTERS = 1_000_000  # encoded at once
 BLOCK_TOKENS = 8_000_000  # shuffled and written at once

@@ -15,8 +15,8 @@ from jaxtyping import Bool, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selfsup.data.special_tokens import OWN, ROLES, SpecialTokens, find_special_tokens, roles_beside, sentinel_name
-from selfsup.data.subwords import BYTE_OF, Subwords, read_subwords
+from selfsup.data.tokens.special import OWN, ROLES, SpecialTokens, find_special_tokens, roles_beside, sentinel_name
+from selfsup.data.tokens.subwords import BYTE_OF, Subwords, read_subwords
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend

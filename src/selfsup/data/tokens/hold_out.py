@@ -9,8 +9,8 @@ from pathlib import Path
 
 from selfsup.data.documents.languages import name_without
 from selfsup.data.splits import Part, part_of
-from selfsup.data.streams import TextDocument
 from selfsup.data.tables import SPLIT_NAMES, path_column, read_table, split_address, value_column
+from selfsup.data.tokens.streams import TextDocument
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from jaxtyping import Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from selfsup.data.packing import Packing
 from selfsup.data.splits import Part
-from selfsup.data.token_files import Count, State, column_file, read_state
+from selfsup.data.tokens.files import Count, State, column_file, read_state
+from selfsup.data.tokens.packing import Packing
 
 
 @dataclass(frozen=True)
