@@ -12,47 +12,36 @@ Stopped, it goes on where it was when called again with the same --out.
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import lzma
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
-
-import numpy as np
 
 from real_data import saved
-from selfsup.embedding import TextReading
-from selfsup.embedding.texts import Texts
-from selfsup.evaluation.across_languages import CHARACTERS, LanguageRow, across_languages
-from selfsup.evaluation.baselines import UNTRAINED
-from selfsup.evaluation.held_out import model_texts
+from selfsup.evaluation import LanguageScores, ModellingScores, evaluate_across_languages, evaluate_language_modelling
+from selfsup.evaluation.across_languages import LanguageRow
 from selfsup.evaluation.intervals import Interval
-from selfsup.evaluation.language_modelling import Modelling
+from selfsup.evaluation.parallel import Pairing
+from selfsup.reporting.languages import read_languages
 from selfsup.run import Run
-from selfsup.trained import load_task, load_tokenizer
 from tasks import Case, pretrained
 
 HANDBOOK = Case(("--split", "{place}/split.csv"), "10m", 1, modality="text", file="paragraphs", columns={"language": "folder"})
 
 
-def modelled(run: Run, texts: Texts) -> Modelling:
-    """What the trained task says of the words of the documents that it did not learn from."""
-    rows = [row for row, part in enumerate(TextReading.of(run, texts).parts_in(run)) if part == "test"]
-    return model_texts(load_task(run), texts, load_tokenizer(run.folder), rows=np.array(rows))
-
-
-def compressed(run: Run, texts: Texts) -> dict[str, float]:
-    """Bits per byte of each language's held-out documents for `xz`, which has seen what was trained on in that language."""
-    parts = TextReading.of(run, texts).parts_in(run)
-    words: dict[tuple[str, str], list[str]] = {}
-    for text, part, language in zip(texts.some(np.arange(len(texts))), parts, texts.languages, strict=True):
-        words.setdefault((language or "unknown", part or "train"), []).append(text)
+def compressed(place: Path) -> dict[str, float]:
+    """Bits per byte of each language's held-out paragraphs for `xz`, which has seen what was trained on in that language."""
+    texts: dict[tuple[str, str], list[bytes]] = {}
+    with (place / "split.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            language = row["path"].partition("/")[0]
+            texts.setdefault((language, row["split"]), []).append((place / "paragraphs" / row["path"]).read_bytes())
     found = {}
-    for language in sorted({language for language, part in words if part == "test"}):
-        seen, asked = ("\n".join(words.get((language, part), [])).encode() for part in ("train", "test"))
-        found[language] = 8 * (_size(seen + b"\n" + asked) - _size(seen)) / len(asked)
+    for language in sorted({language for language, part in texts if part == "test"}):
+        seen, asked = (b"".join(texts.get((language, part), [])) for part in ("train", "test"))
+        found[language] = 8 * (_size(seen + asked) - _size(seen)) / len(asked)
     return found
 
 
@@ -60,29 +49,35 @@ def _size(data: bytes) -> int:
     return len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
 
 
-def words_table(runs: Mapping[str, Run], texts: Texts) -> str:
-    """Markdown: one line a language, with its share of the text and of training."""
-    found = {name: modelled(run, texts) for name, run in runs.items()}
-    first = next(iter(runs.values()))
-    shares = {row["language"]: row for row in json.loads((first.folder / "languages.json").read_text(encoding="utf-8"))}
-    beside = compressed(first, texts)
+def words_table(runs: Sequence[Run], scores: ModellingScores, beside: dict[str, float]) -> str:
+    """Markdown: one line a language, with its share of the text and of training; networks, then compressors."""
+    forwards = {row.row: row.reads == "forwards" for row in scores.rows}
+    names = [f"{name}: {'bits per byte' if reads else 'words guessed, %'}" for name, reads in forwards.items()]
+    packers = ["xz, after training text", "gzip"]
+    header = ["language", "share of rows, %", "of training, %", "bytes a token", "paragraphs tested", *names, *packers]
+    lines = [_line(header), "|---" + "|--:" * (len(header) - 1) + "|"]
+    for share in read_languages(runs[0]):
+        language = share.language
+        if language not in scores.documents:
+            continue
+        facts = [f"{100 * share.share:.1f}", f"{100 * share.sampled:.1f}", f"{share.bytes_per_token:.2f}"]
+        told = [row.languages[language] for row in scores.rows]
+        said = [_percent(one.accuracy) if one.accuracy else _interval(one.bits_per_byte) for one in told]
+        packed = [f"{beside[language]:.3f}", f"{scores.gzip[language]:.3f}"]
+        lines.append(_line([language, *facts, str(scores.documents[language]), *said, *packed]))
+    lines.append("")
+    for row in scores.rows:
+        lines.append(f"{row.row}: {row.how}.")
+        if row.commonest is not None:
+            lines.append(f"Always guessing the commonest token would be right {100 * row.commonest:.1f} % of the time.")
+    return "\n".join(lines)
 
-    def said(modelling: Modelling, language: str) -> str:
-        bits = modelling.languages[language]
-        return _with_interval(bits.bits_per_byte) if bits.accuracy is None else _percent(bits.accuracy)
 
-    names = [f"{name}: {'bits per byte' if one.total.accuracy is None else 'words guessed, %'}" for name, one in found.items()]
-    header = ["language", "share of rows, %", "of training, %", "bytes a token", "paragraphs tested", *names, "xz: bits per byte"]
-    lines = ["| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
-    for language in sorted(beside, key=lambda language: -shares[language]["share"]):
-        share, tested = shares[language], next(iter(found.values())).languages[language].documents
-        facts = [f"{100 * share['share']:.1f}", f"{100 * share['sampled']:.1f}", f"{share['bytes_per_token']:.2f}", str(tested)]
-        scores = [*(said(modelling, language) for modelling in found.values()), f"{beside[language]:.3f}"]
-        lines.append("| " + " | ".join([language, *facts, *scores]) + " |")
-    return "\n".join([*lines, "", *(f"{name}: {modelling.how}." for name, modelling in found.items())])
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
-def _with_interval(interval: Interval) -> str:
+def _interval(interval: Interval) -> str:
     return f"{interval.value:.3f} ({interval.low:.3f}–{interval.high:.3f})"
 
 
@@ -90,52 +85,34 @@ def _percent(interval: Interval) -> str:
     return f"{100 * interval.value:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
 
 
-def retrieval_rows(runs: Mapping[str, Run], documents: Any, out: Path) -> dict[str, list[LanguageRow]]:
-    """Every row of parallel retrieval by its name; each run's untrained network under a name of its own, n-grams once."""
-    found: dict[str, list[LanguageRow]] = {}
-    for name, run in runs.items():
-        scores = across_languages([run], documents, out=out / f"retrieval-{name}")
-        for row in scores.rows:
-            own = {UNTRAINED: f"untrained {run.backbone}", CHARACTERS: CHARACTERS}.get(row.row, name)
-            if own != CHARACTERS or name == next(iter(runs)):
-                found.setdefault(own, []).append(row)
-    return found
-
-
-def retrieval_table(rows: Mapping[str, Sequence[LanguageRow]]) -> str:
-    """Markdown: recall at 1 and 10 and with the margin, the mean of both ways over every two languages, a line a layer.
-
-    Of the untrained network, whose initialisations differ, the mean and the mean interval are shown.
-    """
+def retrieval_table(scores: LanguageScores) -> str:
+    """Markdown: recall at 1, with the margin and at 10, the mean of both ways over every two languages, a line a layer."""
     header = ["row", "layer", "recall at 1, %", "with the margin, %", "recall at 10, %", "chance at 1, %"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---" + "|--:" * (len(header) - 2) + "|"]
-    for name, several in rows.items():
-        for layer in dict.fromkeys(row.layer for row in several):
-            same = [row.parallel for row in several if row.layer == layer]
-            primary = any(row.primary for row in several if row.layer == layer)
-            scores = [_percent(_mean([one.recall[1] for one in same])), _percent(_mean([one.margin for one in same]))]
-            scores += [f"{100 * mean(one.recall[10].value for one in same):.1f}", f"{100 * same[0].chance[1]:.2f}"]
-            lines.append("| " + " | ".join([name, f"**{layer}**" if primary else layer, *scores]) + " |")
+    lines = [_line(header), "|---|---" + "|--:" * (len(header) - 2) + "|"]
+    for row in scores.rows:
+        if (found := row.parallel) is not None:
+            layer = f"**{row.layer}**" if row.primary else row.layer
+            recall = [_percent(found.recall[1]), _percent(found.margin), _percent(found.recall[10])]
+            lines.append(_line([row.row, layer, *recall, f"{100 * found.chance[1]:.2f}"]))
     return "\n".join(lines)
 
 
-def _mean(intervals: Sequence[Interval]) -> Interval:
-    return Interval(*(mean(getattr(interval, name) for interval in intervals) for name in ("value", "low", "high")))
-
-
-def pairs_table(rows: Mapping[str, Sequence[LanguageRow]]) -> str:
+def pairs_table(scores: LanguageScores) -> str:
     """Markdown: how often a paragraph of each language finds, and is found by, its translation at 1: the mean over the other languages."""
-    primary = {name: [row.parallel for row in several if row.primary] for name, several in rows.items()}
-    pairings = next(iter(primary.values()))[0].pairings
-    languages = sorted({language for pairing in pairings for language in (pairing.first, pairing.second)})
-    header = ["language", "paragraphs in a pair", *primary, "chance"]
-    lines = ["| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
-    for language in languages:
-        with_it = [place for place, pairing in enumerate(pairings) if language in (pairing.first, pairing.second)]
-        recall = [mean(one.pairings[place].both.value for one in several for place in with_it) for several in primary.values()]
-        count, chance = (mean(pairings[place].count for place in with_it), mean(pairings[place].chance[1] for place in with_it))
-        lines.append("| " + " | ".join([language, f"{count:.0f}", *(f"{100 * value:.1f}" for value in (*recall, chance))]) + " |")
+    primary = [row for row in scores.rows if row.primary]
+    header = ["language", "paragraphs in a pair", *(row.row for row in primary), "chance"]
+    lines = [_line(header), "|---" + "|--:" * (len(header) - 1) + "|"]
+    for language in scores.sought:
+        own = [_of(row, language) for row in primary]
+        recall = [mean(pairing.both.value for pairing in pairings) for pairings in own]
+        count, chance = mean(pairing.count for pairing in own[0]), mean(pairing.chance[1] for pairing in own[0])
+        lines.append(_line([language, f"{count:.0f}", *(f"{100 * value:.1f}" for value in (*recall, chance))]))
     return "\n".join(lines)
+
+
+def _of(row: LanguageRow, language: str) -> list[Pairing]:
+    assert row.parallel is not None
+    return [pairing for pairing in row.parallel.pairings if language in (pairing.first, pairing.second)]
 
 
 def main() -> None:
@@ -143,16 +120,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tasks", nargs="*", default=["masked_lm", "causal_lm"], help="TASK or TASK@BACKBONE")
     parser.add_argument("--budget", default=HANDBOOK.budget, help="of each run")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=HANDBOOK.seeds)
     parser.add_argument("--pretrain", default="", metavar="OPTIONS", help="more of them, in one word: --pretrain='--alpha 1'")
     asked = parser.parse_args()
     place, more = saved("handbook", HANDBOOK.place("handbook", asked.out)), shlex.split(asked.pretrain)
-    given = {"budget": asked.budget, "seed": asked.seed, "more": more}
-    runs = {unit: pretrained(HANDBOOK, place, unit=unit, out=asked.out / f"{unit}-{asked.seed}", **given) for unit in asked.tasks}
-    documents = HANDBOOK.read(place)
-    print(words_table(runs, TextReading.opened(documents)), flush=True)
-    rows = retrieval_rows(runs, documents, asked.out)
-    print("", retrieval_table(rows), "", pairs_table(rows), sep="\n")
+    runs = [
+        pretrained(HANDBOOK, place, unit=unit, seed=seed, budget=asked.budget, out=asked.out / f"{unit}-{seed}", more=more)
+        for seed in range(asked.seeds)
+        for unit in asked.tasks
+    ]
+    texts = place / HANDBOOK.file
+    print(words_table(runs, evaluate_language_modelling(runs, texts, out=asked.out, **HANDBOOK.columns), compressed(place)), flush=True)
+    scores = evaluate_across_languages(runs, texts, parallel="documents", out=asked.out, **HANDBOOK.columns)
+    print("", *scores.notes, "", retrieval_table(scores), "", pairs_table(scores), sep="\n")
 
 
 if __name__ == "__main__":

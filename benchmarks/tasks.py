@@ -6,7 +6,7 @@
     python benchmarks/tasks.py bbc --out DIR          # 120 s a run, 3 seeds, news without copies, scored at 8 labels a class, 10 draws
 
 Stopped, it goes on where it was when called again with the same --out. Each run is a process of its own, so that its memory can be told.
-A picture task runs on `compact_convnet`, or on `compact_vit` where it prefers patches, a text task on `bert-mini` or `gpt2-mini`;
+A picture task runs on `compact_convnet`, or on `compact_vit` where it prefers patches, a text task on `bert-tiny` or `gpt2-tiny` (`auto`, at such budgets);
 TASK@BACKBONE asks for another. Each stands beside the same backbone untrained, with the same choice of layer.
 """
 
@@ -20,13 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
 
 from real_data import saved
 from selfsup import evaluate, report
-from selfsup.data.documents import open_documents
 from selfsup.evaluation import Results
-from selfsup.evaluation.assembly import rows_by_seed
+from selfsup.evaluation.runs import rows_by_seed
 from selfsup.options import parse_settings
 from selfsup.pretext import options_of
 from selfsup.reporting.metrics import read_metrics
@@ -58,7 +56,7 @@ class Scoring:
 class Case:
     """One data set: what `pretrain` is called with ({place} is where the data was saved), and what every task that knows it must be told.
 
-    `file` is what `pretrain` reads of a data set that is a folder; `columns`, of texts, are what hold text and id.
+    `file` is what `pretrain` reads of a data set that is a folder; `columns` say how texts are read.
     """
 
     arguments: tuple[str, ...]
@@ -74,10 +72,6 @@ class Case:
     def place(self, name: str, out: Path) -> Path:
         """Where the data set is saved."""
         return out / (name if self.file else f"{name}.npz")
-
-    def read(self, place: Path) -> Any:
-        """What is scored: the file, or its documents, under the names that the runs knew them by."""
-        return open_documents(place / self.file, **self.columns) if self.modality == "text" else place / self.file
 
 
 BBC = Scoring("category", ("1", "5", "8", "10", "all"), 8, 10, ("tfidf", "lsa", "untrained", "scratch"), ("TF-IDF", "LSA"), True)
@@ -198,10 +192,10 @@ def main() -> None:
         for seed in range(asked.seeds or case.seeds)
         for unit in units(case, asked.tasks)
     ]
-    beside = scoring.baselines if asked.baselines is None else asked.baselines
     results = evaluate(
-        every, case.read(place), labels=scoring.labels, labels_per_class=tuple(counts), draws=scoring.draws, baselines=beside, out=asked.out
-    )
+        every, place / case.file, labels=scoring.labels, labels_per_class=tuple(counts), draws=scoring.draws,
+        baselines=scoring.baselines if asked.baselines is None else asked.baselines, out=asked.out, **case.columns,
+    )  # fmt: skip
     rows = rows_by_seed(every)
     print(table(results, rows, counts, scoring), verdicts(results, rows, scoring), report(asked.out), sep="\n\n")
 

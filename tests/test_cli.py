@@ -92,14 +92,17 @@ def test_pretrain_hands_every_option_on(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(pretraining, "pretrain", record)
     line = "pretrain photos --task simclr --backbone b --size 32 --steps 7 --batch-size 64 --accumulate 2 --learning-rate 0.01 "
     line += "--optimizer lars --schedule constant --seed 3 --out o --set temperature=0.5 --set flip=false --views v.py:fn "
-    line += "--weights w --holdout 0.2 --groups folder --kind image --precision fp32 --resume"
+    line += "--weights w --holdout 0.2 --groups folder --kind image --precision fp32 --resume "
+    line += "--text subject,body --id number --language folder --encoding cp1252 --deduplicate --tokenizer bytes --vocabulary 900 "
+    line += "--context 64 --alpha 0.5 --repeats 2"
     out = success(capsys, *line.split())
     assert given == {
         "data": "photos", "task": "simclr", "backbone": "b", "size": 32, "budget": None, "steps": 7, "epochs": None, "batch_size": 64,
         "accumulate": 2, "learning_rate": 0.01, "weight_decay": None, "precision": "fp32",
         "optimizer": "lars", "schedule": "constant", "seed": 3, "out": Path("o"), "store_limit": 100.0,
         "options": {"temperature": "0.5", "flip": "false"}, "views": "v.py:fn", "weights": "w", "split": None, "holdout": 0.2,
-        "groups": "folder", "resume": True, "kind": "image",
+        "groups": "folder", "resume": True, "kind": "image", "text": "subject,body", "id": "number", "language": "folder",
+        "encoding": "cp1252", "deduplicate": True, "tokenizer": "bytes", "vocabulary": 900, "context": 64, "alpha": 0.5, "repeats": 2.0,
     }  # fmt: skip
     assert set(given) <= set(known), "the command has options that the function does not"
     assert str(tmp_path) in out

@@ -62,7 +62,7 @@ def test_sizes_are_told_as_they_are(family: str, size: str) -> None:
         for name, p in backbone(f"{family}-{size}").model.named_parameters()
         if "embed" not in name and "wte" not in name and "wpe" not in name
     ]
-    assert sum(layers) == pytest.approx(body_parameters(size), rel=0.08)
+    assert sum(layers) == pytest.approx(body_parameters(size), rel=0.1)
 
 
 def test_gated_layers_are_about_as_large_as_others() -> None:

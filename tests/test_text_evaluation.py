@@ -92,9 +92,11 @@ def test_from_files_to_results(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_one_table_for_two_backbones(folder: Path) -> None:
     runs = [run_of(folder, "masked_lm"), run_of(folder, "causal_lm", backbone_name="gpt2-tiny")]
-    results = evaluate(runs, labels="folder", probes=("knn",), labels_per_class=(1,), baselines=["untrained"])
-    names = {row.row for row in results.rows}
-    assert {"masked_lm", "causal_lm"} < names
+    other = run_of(folder, "other", seed=5)
+    results = evaluate(runs, labels="folder", probes=("knn",), labels_per_class=(1,), baselines=["untrained"], weights=other.folder)
+    names = [row.row for row in results.rows]
+    assert names.count("your weights") == 1, "they bring their own network: one row, whatever the runs' are"
+    assert {"masked_lm", "causal_lm"} < set(names)
     assert len([name for name in names if name.startswith("untrained (")]) == 2
 
 

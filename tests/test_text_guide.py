@@ -33,9 +33,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(60):
         queue = list(TOLD)[number % 2]
         said = f"Dear all, {TOLD[queue].format(number)}. " * (8 + number % 5)
-        for name in (f"mails/{queue}/{number}.txt", f"manuals/{('de', 'en')[number % 2]}/{number}.txt"):
+        translated = said.replace("Dear all", "Liebe alle").replace(" and ", " und ").replace("the", "die")
+        for name, text in {
+            f"mails/{queue}/{number}.txt": said,
+            f"manuals/en/{number}.txt": said,
+            f"manuals/de/{number}.txt": translated,
+        }.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(said, encoding="utf-8")
+            (tmp_path / name).write_text(text, encoding="utf-8")
         rows.append({"number": f"T{number}", "customer": f"C{number % 20}", "subject": f"Room {number}", "body": said, "queue": queue})
     with (tmp_path / "tickets.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), delimiter=";")

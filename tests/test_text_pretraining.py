@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from selfsup.backbones import Vocabulary, load_text_backbone
+from selfsup.backbones.weights import read_tensors
 from selfsup.cli import main
 from selfsup.data import Split
 from selfsup.data.tokenizer import Tokenizer
@@ -125,6 +126,18 @@ def test_going_on_from_an_encoder_of_transformers(tmp_path: Path) -> None:
     assert (run.weights, after.width) == (str(theirs), 64)
     with pytest.raises(ValueError, match="--weights brings its own backbone"):
         pretrain(sentences(), task="masked_lm", weights=theirs, backbone="bert-tiny", **rest)
+
+
+def test_going_on_from_a_run_takes_its_heads_where_the_task_is_the_same(tmp_path: Path) -> None:
+    rest = {name: value for name, value in QUICK.items() if name != "vocabulary"}
+    first = pretrain(sentences(), task="masked_lm", backbone="bert-tiny", out=tmp_path / "first", **QUICK)
+    still: dict[str, Any] = {"weights": first.folder, "learning_rate": 1e-12, "weight_decay": 0.0, **rest}
+    again = pretrain(sentences(), task="masked_lm", out=tmp_path / "again", **still)
+    other = pretrain(sentences(), task="simcse", out=tmp_path / "other", **still)
+    assert (again.choices["heads_taken"], other.choices["heads_taken"]) == (True, False)
+    before, after = (read_tensors(run.folder / "heads.safetensors") for run in (first, again))
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_languages_are_mixed_as_asked(tmp_path: Path) -> None:

@@ -360,7 +360,7 @@ def test_simcse_gets_gradients_and_learns() -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         assert all(parameter.grad is not None for parameter in task.parameters())
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
     assert losses[-1] < 0.7 * losses[0]
 
 

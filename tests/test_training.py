@@ -313,6 +313,12 @@ def test_what_counts_as_a_collapse(rank: float, spread: float, collapsed: bool) 
     assert ("collapse" in watch.warnings(progress=0.2, loss=1.0, rank=rank, spread=spread)) == collapsed
 
 
+def test_means_over_tokens_that_begin_close_together_have_not_collapsed() -> None:
+    watch = Watch()
+    assert not watch.warnings(progress=0.1, loss=9.0, rank=184, spread=0.089)
+    assert not watch.warnings(progress=0.2, loss=8.0, rank=178, spread=0.008)
+
+
 def test_a_flat_loss_is_said_in_words_once() -> None:
     watch = Watch()
     said = [watch.warnings(progress=step / 20, loss=4.16, rank=50, spread=0.5) for step in range(20)]

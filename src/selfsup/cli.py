@@ -66,7 +66,7 @@ def pretrain(
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out from pretraining.", rich_help_panel="Data")] = 0.0,
     groups: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="What stays on one side: a column, folder, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
+        typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
     ] = None,
     store_limit: Annotated[
         float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
@@ -115,7 +115,8 @@ def pretrain(
 
     given["options"] = parse_settings(options or [])
     run = pretrain_run(given.pop("data"), **given)
-    print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels folder")
+    labels = "COLUMN" if Path(data).suffix in (".csv", ".tsv", ".jsonl", ".parquet") else "folder"
+    print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels {labels}")
 
 
 @app.command()

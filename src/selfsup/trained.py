@@ -56,6 +56,19 @@ def head_tensors(task: Pretext) -> dict[str, Tensor]:
     return heads
 
 
+def take_heads(task: Pretext, folder: str | Path) -> bool:
+    """Fill a task's heads with those that a run in `folder` kept, where they are of the same names and shapes; whether they were."""
+    file = Path(folder).expanduser() / HEADS
+    own = head_tensors(task)
+    if not own or not file.is_file():
+        return False
+    found = read_tensors(file)
+    if {name: value.shape for name, value in found.items()} != {name: value.shape for name, value in own.items()}:
+        return False
+    task.load_state_dict(found, strict=False)
+    return True
+
+
 def load_task(run: Run | str | Path, *, task: str | type[Pretext] | None = None) -> Pretext:
     """The task of a run as it was at the end of training, head and all, in evaluation mode, on the device.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from timm.layers.patch_embed import resample_patch_embed
-from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor
 
 from selfsup.backbones.backbone import Backbone
@@ -22,6 +20,8 @@ def fit(backbone: Backbone, name: str, value: Tensor, own: Tensor) -> Tensor | N
     if value.shape[1] != own.shape[1] and own.shape[1] == backbone.channels:
         value = channels(value, backbone.channels)
     if value.shape[2:] != own.shape[2:] and name == "patch_embed.proj.weight":
+        from timm.layers.patch_embed import resample_patch_embed
+
         value = resample_patch_embed(value.float(), list(own.shape[2:]))  # FlexiViT (Beyer et al., 2023), section 3.4
     return value if value.shape == own.shape else None
 
@@ -43,6 +43,8 @@ def positions(backbone: Backbone, value: Tensor, own: Tensor) -> Tensor | None:
     own_extra = own.shape[1] - own_side**2
     if extra > 16 or own_extra < 0:
         return None
+    from timm.layers.pos_embed import resample_abs_pos_embed
+
     grid = resample_abs_pos_embed(value.float()[:, extra:], [own_side, own_side], [side, side], num_prefix_tokens=0)
     result = own.detach().clone()
     result[:, own_extra:] = grid

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 from selfsup.backbones.backbone import Attention, Backbone, Settings, Stem
-from selfsup.backbones.compact import CompactConvNet, compact_vit
-from selfsup.backbones.timm_backbone import timm_backbone
+
+COMPACT, TIMM = "selfsup.backbones.compact", "selfsup.backbones.timm_backbone:timm_backbone"
 
 
 @dataclass(frozen=True)
 class Known:
-    """One row of the table: `parameters` for RGB pictures of 64 px in words, `patches` whether tasks can hide patches from it."""
+    """One row of the table: `parameters` for RGB pictures of 64 px in words, `patches` whether tasks can hide patches from it.
+
+    `place` is the function that builds it, `module:name`, imported when it is needed: timm takes a second and a half.
+    """
 
     name: str
     parameters: str
     purpose: str
     patches: bool
-    build: Callable[[Settings], Backbone]
+    place: str
 
 
 BACKBONES = {
     row.name: row
     for row in (
-        Known("compact_convnet", "1.1 M", "short budgets on a processor, small pictures", False, CompactConvNet),
-        Known("compact_vit", "1.8 M", "short budgets for tasks that hide patches", True, compact_vit),
-        Known("resnet18", "11.2 M", "long budgets; small pictures get a small stem", False, timm_backbone),
-        Known("resnet50", "23.5 M", "long budgets on an accelerator", False, timm_backbone),
-        Known("convnext_atto", "3.4 M", "few weights without BatchNorm", False, timm_backbone),
-        Known("vit_tiny_patch16_224", "5.4 M", "tasks that hide patches, long budgets", True, timm_backbone),
-        Known("vit_small_patch16_224", "21.4 M", "tasks that hide patches, long budgets on an accelerator", True, timm_backbone),
+        Known("compact_convnet", "1.1 M", "short budgets on a processor, small pictures", False, f"{COMPACT}:CompactConvNet"),
+        Known("compact_vit", "1.8 M", "short budgets for tasks that hide patches", True, f"{COMPACT}:compact_vit"),
+        Known("resnet18", "11.2 M", "long budgets; small pictures get a small stem", False, TIMM),
+        Known("resnet50", "23.5 M", "long budgets on an accelerator", False, TIMM),
+        Known("convnext_atto", "3.4 M", "few weights without BatchNorm", False, TIMM),
+        Known("vit_tiny_patch16_224", "5.4 M", "tasks that hide patches, long budgets", True, TIMM),
+        Known("vit_small_patch16_224", "21.4 M", "tasks that hide patches, long budgets on an accelerator", True, TIMM),
     )
 }
 """Backbones that were tried. Any other name is looked up in timm."""
@@ -63,4 +67,6 @@ def build(
 def build_from(settings: Settings) -> Backbone:
     """A freshly initialised backbone as `settings` say, which `backbone.settings` then holds completed."""
     known = BACKBONES.get(settings.name)
-    return known.build(settings) if known else timm_backbone(settings)
+    module, _, name = (known.place if known else TIMM).partition(":")
+    built: Backbone = getattr(import_module(module), name)(settings)
+    return built

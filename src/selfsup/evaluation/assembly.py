@@ -122,7 +122,7 @@ def _baseline_entries(
     first = grounds[runs[0].name]
     simple = {name: row for name, row in first.simple_rows.items() if name in wanted}
     entries = [Entry(row, "baseline", 1, first.simple(name, settings, told=told)) for name, row in simple.items()]
-    for same in alike.values():
+    for number, same in enumerate(alike.values()):
         ground = grounds[same[0].name]
         setup, suffix = ground.setup(same), "" if len(alike) == 1 else f" ({ground.described(same[0])})"
         if "untrained" in wanted:
@@ -130,11 +130,11 @@ def _baseline_entries(
             entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
         if "scratch" in wanted:
             entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, settings, told=told)))
-        if weights is not None:
+        if weights is not None and (number == 0 or not ground.own_networks):
             network, reading, remarks = ground.weights(setup, weights)
             told(f"{beside.WEIGHTS} ({weights})")
             own = beside.score_network(network, reading, problem=setup.problem, settings=settings)
-            entries.append(Entry(beside.WEIGHTS + suffix, "baseline", 1, own, remarks=tuple(remarks)))
+            entries.append(Entry(beside.WEIGHTS + ("" if ground.own_networks else suffix), "baseline", 1, own, remarks=tuple(remarks)))
     return entries
 
 

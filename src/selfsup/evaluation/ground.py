@@ -19,11 +19,13 @@ from selfsup.run import Run
 class Ground(ABC):
     """What `evaluate` asks of a kind of data. `reads` is its reading, `reading` the data, `problem` what is posed on it.
 
-    `simple_rows` are baselines without a network, as a user asks for them, with the names of their rows.
+    `simple_rows` are baselines without a network, as a user asks for them, with the names of their rows. `own_networks` says that weights
+    a user has bring their network, and do not fill one like a run's.
     """
 
     reads: ClassVar[type[Reading[Any]]]
     simple_rows: ClassVar[Mapping[str, str]]
+    own_networks: ClassVar[bool] = False
     reading: Reading[Any]
     problem: Problem
 

@@ -35,6 +35,7 @@ class TextGround(Ground):
 
     reads: ClassVar[type[Reading[Any]]] = TextReading
     simple_rows: ClassVar[Mapping[str, str]] = {"tfidf": "TF-IDF", "lsa": "LSA"}
+    own_networks: ClassVar[bool] = True
     reading: TextReading
 
     def __init__(self, reading: TextReading, problem: Problem, run: Run) -> None:

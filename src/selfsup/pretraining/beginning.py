@@ -24,6 +24,7 @@ from selfsup.train.calibration import SHARE_TO_TIME, choose_kernels, time_steps
 from selfsup.train.distributed import World, device
 from selfsup.train.log import clock
 from selfsup.train.optimizer import DEFAULT_DECAY, default_rate
+from selfsup.trained import take_heads
 
 
 def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretext, Batches]:
@@ -41,6 +42,8 @@ def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretex
     options = task_options(kind, wishes.options)
     settings = material.settings()
     module = assembled(wishes, net, options, store_side=settings.get("store_side", 0))
+    if wishes.weights is not None:
+        choices["heads_taken"] = take_heads(module, wishes.weights)
     batches = Batches(material.store, material.rows, batch_size=batch_size, seed=wishes.seed)
     choices |= choose_kernels(module, batches, ranks, precision=wishes.precision)
     run = Run(

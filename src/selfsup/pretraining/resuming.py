@@ -16,6 +16,7 @@ from selfsup.run import Run
 from selfsup.tasks import find_task
 from selfsup.train.checkpoint import go_back, newest_checkpoint
 from selfsup.train.schedule import cool_down_start
+from selfsup.trained import take_heads
 
 
 def interrupted(wishes: Wishes) -> Run:
@@ -54,4 +55,6 @@ def resume_from(run: Run, material: Material, wishes: Wishes) -> tuple[Run, Pret
     torch.manual_seed(run.seed)
     net = material.rebuild(run)
     module = assembled(wishes, net, task_options(find_task(run.task), run.options), store_side=run.store_side)
+    if run.choices.get("heads_taken") and run.weights is not None and newest_checkpoint(run.checkpoints) is None:
+        take_heads(module, run.weights)
     return run, module, Batches(material.store, material.rows, batch_size=run.batch_size, seed=run.seed)

@@ -19,7 +19,7 @@ from selfsup.run import Run, write_whole
 from selfsup.train.seeding import seed_of
 
 ROWS = 6
-PROMPT, WRITTEN = 16, 48
+PROMPT, WRITTEN = 16, 40
 """Tokens of a document that a language model goes on from, and how many it writes."""
 
 SENTENCE, BLANKS, GUESSES = 48, 5, 5

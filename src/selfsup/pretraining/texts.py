@@ -37,12 +37,12 @@ from selfsup.train.distributed import World
 CONTEXT = 128
 """Tokens of a row where nothing is asked for."""
 
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 4096
 """Tokens of a batch where nothing is asked for: docs/results.md."""
 
-WATCHED = 256  # rows whose embeddings tell a collapse
-SMALL, LARGE = 3600.0, 24 * 3600.0
-"""Budgets in seconds from which a larger network is worth its time."""
+WATCHED, WATCHED_TOKENS = 128, 64  # rows whose embeddings tell a collapse, and the tokens of each that are read
+SIZES = ((1800.0, "tiny"), (4 * 3600.0, "mini"), (24 * 3600.0, "small"))
+"""Networks for budgets below so many seconds: in a minute the tiny one gets further than the next larger, docs/results.md."""
 
 
 class Texts(Material):
@@ -86,7 +86,7 @@ class Texts(Material):
         """An encoder or a decoder, as the task needs, larger where the budget allows it."""
         assert issubclass(task, TextPretext)
         family = "gpt2" if task.reads_forwards else "bert"
-        size = "mini" if seconds is None or seconds < SMALL else "small" if seconds < LARGE else "base"
+        size = "mini" if seconds is None else next((size for most, size in SIZES if seconds < most), "base")
         why = "a decoder" if task.reads_forwards else "an encoder"
         return f"{family}-{size}", f"{why}, which the task needs; {size} suits the budget"
 
@@ -125,7 +125,7 @@ class Texts(Material):
     def watched(self) -> tuple[Tensor]:
         """Some rows of the training part."""
         count = len(self.corpus.train)
-        return (self.corpus.train.batch(torch.arange(0, count, max(1, count // WATCHED))[:WATCHED])["tokens"],)
+        return (self.corpus.train.batch(torch.arange(0, count, max(1, count // WATCHED))[:WATCHED])["tokens"][:, :WATCHED_TOKENS],)
 
     def save(self, run: Run, network: nn.Module) -> None:
         """Which documents are held out, the tokeniser, and the settings of the backbone."""

@@ -64,7 +64,7 @@ def _modelling(facts: Facts, shades: Mapping[str, str], anchor: str) -> Html:
         cells = [_bits(_of(row, name), "bits_per_byte") for row in forwards]
         cells += [tag("td", f"{facts['gzip'][name]:.2f}")] if forwards else []
         body.append([name or "all", count(number), *cells, *(_bits(_of(row, name), "accuracy") for row in guessing)])
-    lead = "On documents that no run learned from, 95 % interval beneath."
+    lead = f"On documents of {_place(facts)} that no run learned from, 95 % interval beneath."
     if forwards:
         lead += " Bits per byte say how surprised a network is by what comes next: less is better; gzip is there for scale."
     if guessing:
@@ -83,7 +83,7 @@ def _across(facts: Facts, shades: Mapping[str, str], anchor: str) -> Html:
         parts += _sought(facts, shades)
     if facts["tested"]:
         parts += _carried(facts, shades)
-    lead = "The layer shown is the last but one of each network, as nothing is chosen here; 95 % interval beneath."
+    lead = f"On {_place(facts)}. The layer is the last but one of each network, as nothing is chosen here; 95 % interval beneath."
     return section(anchor, "Across languages", *parts, _notes(facts["notes"]), lead=lead)
 
 
@@ -145,6 +145,11 @@ def _matrix(row: Facts) -> Html:
     return table(
         ["labels in", *targets], body, caption=f"{task_title(row['row'])}: labels in (rows), tested in (columns), %", class_="plain"
     )
+
+
+def _place(facts: Facts) -> str:
+    """The file or folder that was scored, by its name."""
+    return Path(str(facts["data"])).name
 
 
 def _of(row: Facts, language: str) -> Facts | None:

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from selfsup.data import Batches
 from selfsup.pretext import Pretext
@@ -15,19 +16,34 @@ from selfsup.train.distributed import World
 from selfsup.train.loop import views_of
 from selfsup.train.optimizer import make_optimizer, set_rate
 from selfsup.train.precision import Kernels, fastest_kernels
+from selfsup.train.remembered import remembered
 from selfsup.train.step import Step
 
 TRIAL_ROWS = 64  # enough rows that a trial's time is the network's and not the call's
+TRIAL_TOKENS = 2048  # of text, likewise
 SHARE_TO_TIME = 0.03  # of a time budget, spent on timing steps
 
 
 def choose_kernels(task: Pretext, batches: Batches, ranks: World, *, precision: str = "auto") -> dict[str, Any]:
     """The fastest kernels for this task here, tried on one batch of real views; for `Run.choices`. The task is left as it was.
 
-    `precision` "fp32" or "bf16" leaves only such candidates. The leading process's choice holds for all.
+    `precision` "fp32" or "bf16" leaves only such candidates. The leading process's choice holds for all. What was tried here
+    in the last days, for such a task with parameters and rows of these shapes, is not tried again.
     """
     device = next(task.parameters()).device
-    rows = {name: part[:TRIAL_ROWS].to(device) for name, part in batches.at(0).items()}
+    batch = batches.at(0)
+    count = TRIAL_ROWS if "image" in batch else max(2, TRIAL_TOKENS // batch["tokens"].shape[1])
+    rows = {name: part[:count].to(device) for name, part in batch.items()}
+    shapes = {name: tuple(part.shape) for name, part in rows.items()}
+    parameters = {name: tuple(value.shape) for name, value in task.named_parameters()}
+    key = {"task": type(task).__qualname__, "shapes": shapes, "parameters": parameters, "precision": precision, "device": device.type}
+    chosen = ranks.share(remembered("kernels", key, measure=lambda: _tried(task, rows, device, precision)))
+    Kernels(**chosen["kernels"]).apply(task)
+    return dict(chosen)
+
+
+def _tried(task: Pretext, rows: dict[str, Tensor], device: torch.device, precision: str) -> dict[str, Any]:
+    """The fastest kernels, and the seconds of each."""
     before = copy.deepcopy(task.state_dict())
     task.train()
     views = Step(task, task, Kernels(), World(), device).views(rows, 0, 0, 0)
@@ -36,8 +52,7 @@ def choose_kernels(task: Pretext, batches: Batches, ranks: World, *, precision: 
         Step(task, task, kernels, World(), device).gradients([views])
         task.zero_grad(set_to_none=True)
 
-    chosen, seconds = ranks.share(fastest_kernels(task, trial, device, precision=precision))
-    chosen.apply(task)
+    chosen, seconds = fastest_kernels(task, trial, device, precision=precision)
     task.load_state_dict(before)
     return {"kernels": chosen.described(), "kernels_tried": seconds}
 

@@ -30,6 +30,7 @@ from selfsup.train.watch import Watch, embed_sample, embedding_rank, embedding_s
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 LOG_ENTRIES = 200  # about so many lines of metrics.jsonl a run
 LOOKS = 20  # about so many looks at the embeddings a run
+SHOWN = 5  # about so often what the task makes by then is kept
 
 
 class Interrupted(InterruptedError):
@@ -52,8 +53,8 @@ def train(
 ) -> None:
     """Train `task` from its newest checkpoint, or from its start, to step `run.steps` (or `until`).
 
-    `watched` is a fixed sample, as the backbone's `embed` takes it, whose embeddings tell a collapse; `observe` is called with the number
-    of steps done as often as these are looked at. Raises `Interrupted` after saving when asked to
+    `watched` is a fixed sample, as the backbone's `embed` takes it, whose embeddings tell a collapse; `observe` is called now and
+    then with the number of steps done. Raises `Interrupted` after saving when asked to
     stop, and `TrainingFailed` when loss or gradient is not finite.
     """
     device = next(task.parameters()).device
@@ -172,7 +173,9 @@ class _Progress:
         self.seconds += facts["spent"]
         self.losses.append(sum(terms.values()))
         done, steps = number + 1, self.run.steps
-        looked = done == 1 or done % max(1, steps // LOOKS) == 0 or done == steps
+        looked = _is_time(done, steps, times=LOOKS)
+        if self.observe is not None and _is_time(done, steps, times=SHOWN):
+            self.observe(done)
         seen = self._look(done, task) if looked else {}
         speed = self.steps * self.run.batch_size / self.spent
         if looked or done % max(1, steps // LOG_ENTRIES) == 0:
@@ -194,9 +197,12 @@ class _Progress:
         found = self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread)
         for kind, words in found.items():
             self.log.warn(done, kind, words)
-        if self.observe is not None:
-            self.observe(done)
         return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}
+
+
+def _is_time(done: int, steps: int, *, times: int) -> bool:
+    """At the first and the last step, and about so many times between."""
+    return done in (1, steps) or done % max(1, steps // times) == 0
 
 
 @contextmanager

@@ -63,8 +63,9 @@ class Watch:
         self.losses.append(loss)
         self.spreads.append(spread)
         found = {}
-        # A large common part, as masked autoencoders have, makes the spread small but leaves many directions: that is no collapse.
-        if spread < 0.01 or rank < 1.5 or (spread < 0.1 * self.spreads[0] and rank < 4):
+        # A large common part, as masked autoencoders and language models have, makes the spread small but leaves many directions: that is
+        # no collapse. Means over tokens begin with a spread of .1 or less, so only what is left of the first spread tells.
+        if spread < 0.02 * self.spreads[0] or rank < 1.5 or (spread < 0.1 * self.spreads[0] and rank < 4):
             found["collapse"] = (
                 f"the embeddings have collapsed: inputs are hardly told apart any more (rank {rank:.1f}, spread {spread:.3f}, "
                 f"at the start {self.spreads[0]:.3f}). Whatever loss is shown, nothing useful is being learned. "
