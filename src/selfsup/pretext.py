@@ -28,7 +28,7 @@ class Pretext(nn.Module):
         prefers_patches: the task hides patches, which a ViT can skip, so that `--backbone auto` takes one.
         needs_color: the task learns from colours, so the backbone and the pictures have to have three channels that differ.
         draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
-        learning_rate: AdamW's peak rate at a batch of 128, where none is asked for.
+        learning_rate: AdamW's peak rate at a batch of 128 pictures, or rows of 128 tokens, where none is asked for.
         kind: the row it has in `selfsup tasks`.
         modality: what its batches hold, pictures or text.
         progress: 0-d buffer the training loop fills, from 0 at the start to 1 at the end.
@@ -103,10 +103,11 @@ class TextPretext(Pretext):
     """A pretext task for text. `batch["tokens"]` are ids `(B, T)`, `batch["document"]` the running number of each token's document.
 
     Attributes:
-        reads_forwards: the task needs a decoder, whose tokens see no later ones; others need an encoder.
+        family: what `--backbone auto` takes a network of, an encoder or a decoder as the task needs. Of encoders, ModernBERT, whose
+            norms come first, learns sooner than BERT.
     """
 
-    reads_forwards: ClassVar[bool] = False
+    family: ClassVar[str] = "modernbert"
     modality = "text"
     backbone: TextBackbone  # type: ignore[assignment]
 

@@ -51,7 +51,7 @@ def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretex
         backbone=name, **settings, views=wishes.views, weights=None if wishes.weights is None else str(wishes.weights),
         batch_size=batch_size, accumulate=wishes.accumulate, steps=0, budget=(wishes.budget or DEFAULT_BUDGET) if allowed else None,
         seed=wishes.seed, optimizer=wishes.optimizer,
-        learning_rate=wishes.learning_rate or default_rate(kind, wishes.optimizer, batch_size),
+        learning_rate=wishes.learning_rate or default_rate(kind, wishes.optimizer, material.rows_for_rate(batch_size)),
         weight_decay=DEFAULT_DECAY[wishes.optimizer] if wishes.weight_decay is None else wishes.weight_decay,
         schedule=wishes.schedule, pictures=len(material.rows), held_out=material.held_out, choices=choices, versions=_versions(),
         store_limit=wishes.store_limit, fingerprint=material.fingerprint, skipped=material.skipped, notes=material.notes,

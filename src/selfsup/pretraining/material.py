@@ -66,6 +66,10 @@ class Material(ABC):
     def amount(self, run: Run) -> str:
         """How much a run learns from, in words."""
 
+    def rows_for_rate(self, batch_size: int) -> float:
+        """The size of a batch that `Pretext.learning_rate` is scaled by."""
+        return batch_size
+
     @abstractmethod
     def watched(self) -> Sequence[Tensor]:
         """A fixed sample of rows, as the backbone's `embed` takes them, whose embeddings tell a collapse."""

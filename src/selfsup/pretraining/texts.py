@@ -37,7 +37,7 @@ from selfsup.train.distributed import World
 CONTEXT = 128
 """Tokens of a row where nothing is asked for."""
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 """Tokens of a batch where nothing is asked for: docs/results.md."""
 
 WATCHED, WATCHED_TOKENS = 128, 64  # rows whose embeddings tell a collapse, and the tokens of each that are read
@@ -85,10 +85,8 @@ class Texts(Material):
     def choose_backbone(self, task: type[Pretext], *, seconds: float | None) -> tuple[str, str]:
         """An encoder or a decoder, as the task needs, larger where the budget allows it."""
         assert issubclass(task, TextPretext)
-        family = "gpt2" if task.reads_forwards else "bert"
         size = "mini" if seconds is None else next((size for most, size in SIZES if seconds < most), "base")
-        why = "a decoder" if task.reads_forwards else "an encoder"
-        return f"{family}-{size}", f"{why}, which the task needs; {size} suits the budget"
+        return f"{task.family}-{size}", f"{task.family} suits the task, and {size} the budget"
 
     def build(self, name: str, weights: str | Path | None) -> tuple[TextBackbone, list[str]]:
         """A new network of that name, or the one in the folder `weights`."""
@@ -121,6 +119,10 @@ class Texts(Material):
             f"{tokens} tokens of {train.documents:,} documents{spoken} in rows of {run.size} "
             f"({run.held_out:,} documents held out, {len(run.skipped):,} skipped)"
         )
+
+    def rows_for_rate(self, batch_size: int) -> float:
+        """As many rows of 128 tokens as a batch has."""
+        return batch_size * self.context / CONTEXT
 
     def watched(self) -> tuple[Tensor]:
         """Some rows of the training part."""

@@ -22,8 +22,8 @@ class CausalLanguageModel(TextPretext):
     """
 
     kind = "generative"
-    learning_rate = 1e-3
-    reads_forwards = True
+    learning_rate = 2.8e-3
+    family = "gpt2"
 
     def __init__(self, backbone: TextBackbone, *, within_documents: bool = False) -> None:
         super().__init__(backbone)

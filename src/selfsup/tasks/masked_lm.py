@@ -27,7 +27,7 @@ class MaskedLanguageModel(TextPretext):
     """
 
     kind = "generative"
-    learning_rate = 1e-3
+    learning_rate = 2.8e-3
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class LARS(torch.optim.Optimizer):
         parameter.add_(momentum, alpha=-group["lr"])
 
 
-def default_rate(task: type[Pretext], name: str, batch_size: int) -> float:
+def default_rate(task: type[Pretext], name: str, batch_size: float) -> float:
     """The peak rate for a batch: in proportion to it for LARS (Goyal et al. 2017, arXiv 1706.02677), to its root for AdamW.
 
     The root is what keeps Adam's noise alike (Malladi et al., NeurIPS 2022, arXiv 2205.10287).
