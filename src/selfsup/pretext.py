@@ -103,11 +103,12 @@ class TextPretext(Pretext):
     """A pretext task for text. `batch["tokens"]` are ids `(B, T)`, `batch["document"]` the running number of each token's document.
 
     Attributes:
-        family: what `--backbone auto` takes a network of, an encoder or a decoder as the task needs. Of encoders, ModernBERT, whose
-            norms come first, learns sooner than BERT.
+        reads_forwards: the task needs a decoder, whose tokens see no later ones; others need an encoder.
+        encoder: the family of encoders that `--backbone auto` takes one of. ModernBERT, whose norms come first, learns sooner than BERT.
     """
 
-    family: ClassVar[str] = "modernbert"
+    reads_forwards: ClassVar[bool] = False
+    encoder: ClassVar[str] = "modernbert"
     modality = "text"
     backbone: TextBackbone  # type: ignore[assignment]
 

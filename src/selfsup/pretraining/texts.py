@@ -86,7 +86,8 @@ class Texts(Material):
         """An encoder or a decoder, as the task needs, larger where the budget allows it."""
         assert issubclass(task, TextPretext)
         size = "mini" if seconds is None else next((size for most, size in SIZES if seconds < most), "base")
-        return f"{task.family}-{size}", f"{task.family} suits the task, and {size} the budget"
+        family = "gpt2" if task.reads_forwards else task.encoder
+        return f"{family}-{size}", f"{family} suits the task, and {size} the budget"
 
     def build(self, name: str, weights: str | Path | None) -> tuple[TextBackbone, list[str]]:
         """A new network of that name, or the one in the folder `weights`."""

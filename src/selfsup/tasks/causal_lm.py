@@ -23,7 +23,7 @@ class CausalLanguageModel(TextPretext):
 
     kind = "generative"
     learning_rate = 2.8e-3
-    family = "gpt2"
+    reads_forwards = True
 
     def __init__(self, backbone: TextBackbone, *, within_documents: bool = False) -> None:
         super().__init__(backbone)

@@ -30,7 +30,7 @@ class TSDAE(TextPretext):
 
     kind = "generative"
     learning_rate = 5e-4
-    family = "bert"
+    encoder = "bert"
 
     def __init__(self, backbone: TextBackbone, *, deleted: float = 0.6, shortest: int = 8) -> None:
         super().__init__(backbone)
