@@ -14,29 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from command_line import ANSI, failure, success
 from selfsup import cli
 from selfsup.run import Run
-
-ANSI = re.compile(r"\x1b\[")
-
-
-def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What a command writes to stderr before it ends with exit code 2, on one line."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
-    said = capsys.readouterr()
-    assert stop.value.code == 2, said
-    assert "Traceback" not in said.err + said.out
-    return " ".join(said.err.replace("│", " ").split())
-
-
-def success(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as stop:
-        cli.main(arguments)
-    said = capsys.readouterr()
-    assert stop.value.code == 0, said
-    assert not ANSI.search(said.out), "colours although the output is no terminal"
-    return said.out
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfsup import cli
+from command_line import run
 from selfsup.backbones import Backbone, build
 from selfsup.contract import PLACES, Finding, check
 from selfsup.contract.findings import Findings, Stopped, written_in
@@ -514,13 +514,6 @@ class Mine(Pretext):
         return {"gain": F.mse_loss(output["guess"], output["gain"])}
 '''
 FUNCTION = "import torch\n\n\ndef mine(image, rng):\n    return image.float().div(255)\n"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[Any, str]:
-    with pytest.raises(SystemExit) as stop:
-        cli.main([str(part) for part in arguments])
-    said = capsys.readouterr()
-    return stop.value.code, said.out + said.err
 
 
 def test_check_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from selfsup import cli
+from command_line import failure, success
 from selfsup.backbones import Vocabulary, build_text, save_text_backbone
 from selfsup.data import make_split
 from selfsup.data.documents import open_documents
@@ -60,22 +60,6 @@ def run_on(data: Path, name: str, *, seed: int = 0, holdout: float = 0.4, groups
     parts = [HoldOut(holdout, groups=groups).part(document) for document in kept]
     type(split)(split.ids, parts).save(run.split_file)
     return run
-
-
-def success(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    with pytest.raises(SystemExit) as stop:
-        cli.main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    assert stop.value.code == 0, said
-    return said.out
-
-
-def failure(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    with pytest.raises(SystemExit) as stop:
-        cli.main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    assert stop.value.code == 2, said
-    return " ".join(said.err.split())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfsup import cli
+from command_line import run
 from selfsup.backbones import TextBackbone, build_text
 from selfsup.contract import Finding, check, check_before_training
 from selfsup.contract.findings import TEXT_PLACES, Findings, written_in
@@ -403,13 +403,6 @@ class Mine(TextPretext):
     def loss(self, output):
         return {"turned": F.cross_entropy(output["logits"], output["turned"])}
 '''
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[Any, str]:
-    with pytest.raises(SystemExit) as stop:
-        cli.main([str(part) for part in arguments])
-    said = capsys.readouterr()
-    return stop.value.code, said.out + said.err
 
 
 def test_check_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
