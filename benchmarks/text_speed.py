@@ -20,14 +20,11 @@ import argparse
 import json
 import math
 import re
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,6 +33,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from beside import in_a_process, in_turn, per_second
 from real_texts import bbc
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -288,21 +286,13 @@ def work(case: Case, row: str, folder: Path, seconds: float, tokens: int) -> flo
         for _ in range(steps):
             side.step()
         return held_out_loss(case, row, folder, side.logits)
-    for _ in range(3):
-        side.step()
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        count += side.step()
-    return count / (time.perf_counter() - began)
+    return per_second(side.step, seconds)
 
 
-def measured(name: str, row: str, folder: Path, asked: argparse.Namespace) -> float:
+def measured(name: str, row: str, *, folder: Path, asked: argparse.Namespace) -> float:
     """One row, in a process of its own."""
     given = ["--worker", row, "--cases", name, "--folder", str(folder), "--seconds", str(asked.seconds), "--tokens", str(asked.tokens)]
-    done = subprocess.run([sys.executable, __file__, *given], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{name} {row} failed:\n{done.stderr[-3000:]}")
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return in_a_process(__file__, *given)
 
 
 def main() -> None:
@@ -323,11 +313,8 @@ def main() -> None:
     for name in asked.cases:
         with tempfile.TemporaryDirectory() as folder:
             prepare(CASES[name], Path(folder))
-            found: dict[str, list[float]] = {row: [] for row in ROWS}
-            for _ in range(1 if asked.tokens else asked.repeats):
-                for row in ROWS:
-                    found[row].append(measured(name, row, Path(folder), asked))
-        own, other, tuned = (median(found[row]) for row in ROWS)
+            one = partial(measured, name, folder=Path(folder), asked=asked)
+            own, other, tuned = in_turn(ROWS, one, repeats=1 if asked.tokens else asked.repeats)
         shown = (f"{value:.3f}" if asked.tokens else f"{value:,.0f}" for value in (own, other, tuned))
         target = "" if asked.tokens else f" ({CASES[name].target:g})"
         print(f"| {name} | {' | '.join(shown)} | {own / other:.2f}{target} | {own / tuned:.2f} |", flush=True)

@@ -13,18 +13,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
+
+from beside import in_a_process, in_turn, per_second
 
 
 @dataclass(frozen=True)
@@ -194,22 +194,13 @@ def work(case: Case, row: str, seconds: float) -> float:
     """Pictures a second, after three steps of warm-up."""
     peer = lightly_simclr if case.task == "simclr" else transformers_mae
     steps = ours(case) if row == "ours" else peer(case, row == "peer-tuned")
-    for _ in range(3):
-        next(steps)
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        count += next(steps)
-    return count / (time.perf_counter() - began)
+    return per_second(steps.__next__, seconds)
 
 
-def measured(name: str, row: str, seconds: float, *, avx2: bool) -> float:
+def measured(name: str, row: str, *, seconds: float, avx2: bool) -> float:
     """One row, in a process of its own."""
     held = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"} if avx2 else {}
-    command = [sys.executable, __file__, "--worker", row, "--cases", name, "--seconds", str(seconds)]
-    done = subprocess.run(command, env=os.environ | held, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{name} {row} failed:\n{done.stderr[-3000:]}")
-    return float(json.loads(done.stdout.splitlines()[-1]))
+    return in_a_process(__file__, "--worker", row, "--cases", name, "--seconds", str(seconds), environment=held)
 
 
 def main() -> None:
@@ -226,11 +217,7 @@ def main() -> None:
     print(f"| case{' (AVX2)' if asked.avx2 else ''} | ours | peer as it comes | peer tuned | ratio as it comes (target) | ratio tuned |")
     print("|---|--:|--:|--:|--:|--:|")
     for name in asked.cases:
-        found: dict[str, list[float]] = {row: [] for row in ROWS}
-        for _ in range(asked.repeats):
-            for row in ROWS:
-                found[row].append(measured(name, row, asked.seconds, avx2=asked.avx2))
-        own, peer, tuned = (median(found[row]) for row in ROWS)
+        own, peer, tuned = in_turn(ROWS, partial(measured, name, seconds=asked.seconds, avx2=asked.avx2), repeats=asked.repeats)
         ratio = f"{own / peer:.2f} ({CASES[name].target:g})"
         print(f"| {name} | {own:,.0f} | {peer:,.0f} | {tuned:,.0f} | {ratio} | {own / tuned:.2f} |", flush=True)
 
