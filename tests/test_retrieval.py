@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from selfsup.evaluation.parallel import names_across, parallel_retrieval
+from selfsup.evaluation.parallel import Parallel, find_translations, names_across, parallel_of, translated_pairs
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.retrieval import chances, densities, label_recall, ranks
-from selfsup.evaluation.transfer import Languages, mean_transfer, transfer
+from selfsup.evaluation.transfer import Languages, Transfer, summary_of, told_right, transfers
 
 RNG = np.random.default_rng(0)
+
+
+def parallel_retrieval(features: np.ndarray, *, names: list[str], languages: Sequence[str | None], hashes: np.ndarray) -> Parallel:
+    """What one embedding finds."""
+    pairs, untranslated = translated_pairs(names, languages, hashes)
+    return parallel_of([find_translations(features, pairs)], pairs, untranslated=untranslated)
+
+
+def transfer(features: dict[str, np.ndarray], items: Languages, *, setting: Setting) -> list[Transfer]:
+    """A score of one embedding for each two languages."""
+    return transfers(told_right(features, items, setting=setting, default="layer/mean"), items, setting)
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -194,13 +206,16 @@ def test_labels_of_one_language_in_another() -> None:
     features = 0.3 * rng.normal(size=(count, 6))
     features[np.arange(count), np.where(language == "ja", 1, 0)] += 2.0 * targets - 1
     items = Languages(targets, 2, list(language), np.arange(120), np.arange(120, 240), np.arange(120))
-    found = transfer({"layer/mean": features}, items, setting=Setting("linear", 5), default="layer/mean")
+    found = transfer({"layer/mean": features}, items, setting=Setting("linear", 5))
     scores = {(item.source, item.target): item.score.value for item in found}
     assert set(scores) == {(a, b) for a in ("de", "fr", "ja") for b in ("de", "fr", "ja")}
     assert min(scores["de", "de"], scores["de", "fr"], scores["fr", "de"], scores["ja", "ja"]) > 0.95
     assert max(scores["de", "ja"], scores["ja", "fr"]) < 0.75
     others = [value for (source, target), value in scores.items() if source != target]
-    assert mean_transfer(found) == pytest.approx(np.mean(others))
+    setting = Setting("linear", 5)
+    summary = summary_of(told_right({"layer/mean": features}, items, setting=setting, default="layer/mean"), items, setting)
+    assert summary.other is not None
+    assert summary.other.value == pytest.approx(np.mean(others))
     assert {item.items for item in found} == {40}
 
 
@@ -213,7 +228,7 @@ def test_transfer_reads_labels_of_the_source_alone() -> None:
     for shift in (0, 1):
         changed = np.where((np.arange(120) < 60) & (np.array(language) == "fr"), (targets + shift) % 2, targets)
         items = Languages(changed, 2, language, np.arange(60), np.arange(60, 120), np.arange(60))
-        found = transfer({"layer/mean": features}, items, setting=Setting("linear", 5), default="layer/mean")
+        found = transfer({"layer/mean": features}, items, setting=Setting("linear", 5))
         told.append([item.score.value for item in found if item.source == "de"])
     assert told[0] == told[1]
 
@@ -223,7 +238,7 @@ def test_a_language_without_two_classes_is_no_source() -> None:
     targets = np.where(np.array(language) == "fr", 0, np.arange(40) // 2 % 2)
     items = Languages(targets, 2, language, np.arange(20), np.arange(20, 40), np.arange(20))
     features = {"layer/mean": np.random.default_rng(5).normal(size=(40, 3))}
-    assert {item.source for item in transfer(features, items, setting=Setting("knn", 5), default="layer/mean")} == {"de"}
+    assert {item.source for item in transfer(features, items, setting=Setting("knn", 5))} == {"de"}
     nobody = Languages(np.zeros(40, dtype=np.int64), 1, language, np.arange(20), np.arange(20, 40), np.arange(20))
     with pytest.raises(ValueError, match="no language has labels of two classes"):
-        transfer(features, nobody, setting=Setting("knn", 5), default="layer/mean")
+        transfer(features, nobody, setting=Setting("knn", 5))

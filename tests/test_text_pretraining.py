@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
+from command_line import success
 from selfsup.backbones import Vocabulary, load_text_backbone
 from selfsup.backbones.weights import read_tensors
-from selfsup.cli import main
 from selfsup.data import Split
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.pretraining import pretrain
@@ -140,6 +140,16 @@ def test_going_on_from_a_run_takes_its_heads_where_the_task_is_the_same(tmp_path
         torch.testing.assert_close(after[name], value, rtol=1e-4, atol=1e-6)
 
 
+def test_a_run_with_checkpoints_goes_on_without_the_weights_it_began_with(tmp_path: Path) -> None:
+    rest = {name: value for name, value in QUICK.items() if name != "vocabulary"}
+    first = pretrain(sentences(), task="masked_lm", backbone="bert-tiny", out=tmp_path / "first", **QUICK)
+    again = pretrain(sentences(), task="masked_lm", weights=first.folder, out=tmp_path / "again", **rest)
+    before = (again.folder / "model.safetensors").read_bytes()
+    first.folder.rename(tmp_path / "gone")
+    resumed = pretrain(sentences(), task="masked_lm", out=again.folder, resume=True)
+    assert (resumed.folder / "model.safetensors").read_bytes() == before
+
+
 def test_languages_are_mixed_as_asked(tmp_path: Path) -> None:
     rows = sentences(200)
     few = [row for number, row in enumerate(rows) if row["language"] == "en" or number % 15 == 0]
@@ -164,7 +174,8 @@ def test_two_hundred_broken_files_are_named_and_nothing_else_is_lost(tmp_path: P
     assert len(lost) + len(half) >= 200
     for name, content in {**{name: text.encode() for name, text in good.items()}, **lost, **half}.items():
         (corpus / name).write_bytes(content)
-    main_of("pretrain", corpus, "--task", "masked_lm", "--backbone", "bert-tiny", "--steps", "2", "--batch-size", "4", "--context", "32",
+    success(capsys, "pretrain", corpus, "--task", "masked_lm", "--backbone", "bert-tiny",
+            "--steps", "2", "--batch-size", "4", "--context", "32",
             "--vocabulary", "500", "--out", tmp_path / "run")  # fmt: skip
     run = Run.open(tmp_path / "run")
     named = {name.split(",")[0] for name in {**run.skipped, **run.notes}}
@@ -173,15 +184,9 @@ def test_two_hundred_broken_files_are_named_and_nothing_else_is_lost(tmp_path: P
     assert not_named == []
     cut = [name for name in half if name.startswith("cut")]
     assert [name for name in cut if name not in named] == []
-    main_of("report", run.folder)
+    success(capsys, "report", run.folder)
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "random7.txt" in page
-
-
-def main_of(*words: object) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in words])
-    assert stopped.value.code == 0
 
 
 def test_from_a_table_to_scores_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,10 +196,12 @@ def test_from_a_table_to_scores_on_the_command_line(tmp_path: Path, capsys: pyte
         writer.writeheader()
         writer.writerows(sentences(200))
     out = tmp_path / "run"
-    main_of("pretrain", file, "--text", "text", "--id", "id", "--language", "language", "--task", "masked_lm", "--backbone", "bert-tiny",
+    success(capsys, "pretrain", file, "--text", "text", "--id", "id", "--language", "language",
+            "--task", "masked_lm", "--backbone", "bert-tiny",
             "--steps", "4", "--batch-size", "8", "--context", "24", "--vocabulary", "400", "--holdout", "0.2", "--out", out)  # fmt: skip
-    main_of("embed", out)
-    main_of(
+    success(capsys, "embed", out)
+    success(
+        capsys,
         "evaluate",
         out,
         file,
@@ -209,11 +216,10 @@ def test_from_a_table_to_scores_on_the_command_line(tmp_path: Path, capsys: pyte
         "--id",
         "id",
     )
-    main_of("report", out)
+    success(capsys, "report", out)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "TF-IDF" in page
-    main_of("generate", out, "--prompt", "The old [MASK] sat")
-    assert "%" in capsys.readouterr().out
+    assert "%" in success(capsys, "generate", out, "--prompt", "The old [MASK] sat")
 
 
 @pytest.mark.parametrize(

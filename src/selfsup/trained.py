@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from selfsup.backbones import load_backbone
+from selfsup.backbones import TextBackbone, Vocabulary, load_backbone, load_text_backbone
 from selfsup.backbones.weights import read_tensors
 from selfsup.contract import made
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
 from selfsup.run import Run
@@ -101,15 +101,8 @@ def task_of(run: Run, task: str | None = None) -> type[Pretext]:
     return find_task(task or run.task)
 
 
-def load_tokenizer(folder: str | Path) -> Any:
-    """The tokeniser in the folder of a run that learned from text. Raises ValueError."""
-    return import_module("selfsup.data.tokens.tokenizer").Tokenizer.load(folder)
-
-
-def _text_network(folder: Path) -> Any:
-    backbones = import_module("selfsup.backbones")
-    network, _ = backbones.load_text_backbone(folder, backbones.Vocabulary.of(load_tokenizer(folder)))
-    return network
+def _text_network(folder: Path) -> TextBackbone:
+    return load_text_backbone(folder, Vocabulary.of(Tokenizer.load(folder)))[0]
 
 
 NETWORKS: dict[str, Callable[[Path], Any]] = {"image": load_backbone, "text": _text_network}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import opened_for
 from selfsup.embedding.text_networks import tokenizer_digest
 from selfsup.embedding.texts import Texts
@@ -23,7 +24,7 @@ from selfsup.evaluation.language_modelling import Bits, joined
 from selfsup.evaluation.language_questions import fresh_rows
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
 from selfsup.run import Run, write_whole
-from selfsup.trained import load_task, load_tokenizer, makes, task_of
+from selfsup.trained import load_task, makes, task_of
 
 MOST = 5_000_000
 """Characters that are judged, at most, shared equally by the languages: some minutes for a small network."""
@@ -177,7 +178,7 @@ def _drawn(texts: Texts, rows: Int[np.ndarray, "n"], notes: list[str]) -> Int[np
 
 
 def _row(name: str, seeds: Sequence[Run], texts: Texts, rows: Int[np.ndarray, "n"], task: str | None) -> ModellingRow:
-    found = [model_texts(load_task(run, task=task), texts, load_tokenizer(run.folder), rows=rows) for run in seeds]
+    found = [model_texts(load_task(run, task=task), texts, Tokenizer.load(run.folder), rows=rows) for run in seeds]
     whole = joined(found)
     reads = "both ways" if whole.total.accuracy is not None else "forwards"
     names, tokenizer = [run.name for run in seeds], tokenizer_digest(seeds[0].folder)

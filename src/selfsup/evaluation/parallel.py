@@ -129,19 +129,6 @@ def parallel_of(seeds: Sequence[Sequence[Found]], pairs: Sequence[Pairs], *, unt
     return Parallel(pairings, {k: means[k] for k in ks}, means[MARGIN], chance, untranslated)
 
 
-def parallel_retrieval(
-    features: Rows,
-    *,
-    names: Sequence[str],
-    languages: Sequence[str | None],
-    hashes: Shaped[np.ndarray, "N"],
-    ks: Sequence[int] = KS,
-) -> Parallel:
-    """All of it for one embedding."""
-    pairs, untranslated = translated_pairs(names, languages, hashes)
-    return parallel_of([find_translations(features, pairs)], pairs, untranslated=untranslated, ks=ks)
-
-
 def _pairing(pair: Pairs, cosine: Int[np.ndarray, "S 2 n"], hits: dict[int, Float[np.ndarray, "S n"]], ks: Sequence[int]) -> Pairing:
     """Both ways between two languages; `hits` are means of both ways."""
     count, chance = len(pair.rows), []

@@ -60,24 +60,6 @@ Right = dict[str, Float[np.ndarray, "S D N"]]
 """For each language with labels, whether each tested item was told right."""
 
 
-def transfer(
-    features: Features,
-    items: Languages,
-    *,
-    setting: Setting,
-    default: str,
-    draws: int = 5,
-    seed: int = 0,
-    standardise: bool = True,
-) -> list[Transfer]:
-    """A score for each two languages, also for one with itself. Layer and strength are chosen inside the labels of the source.
-
-    Languages with labels of fewer than two classes are no source. Raises ValueError when none is one.
-    """
-    right = told_right(features, items, setting=setting, default=default, draws=draws, seed=seed, standardise=standardise)
-    return transfers(right, items, setting)
-
-
 def told_right(
     features: Features,
     items: Languages,
@@ -88,7 +70,10 @@ def told_right(
     seed: int = 0,
     standardise: bool = True,
 ) -> Right:
-    """What one embedding's probe, learned in each language that has labels of two classes, says of all tested items."""
+    """What one embedding's probe, learned in each language that has labels of two classes, says of all tested items.
+
+    Layer and strength are chosen inside the labels of the source. Raises ValueError when no language is one.
+    """
     spoken, truth = _spoken(items), items.targets[items.test]
     result: Right = {}
     for source in sorted(set(spoken[items.train]) - {""}):
@@ -156,8 +141,3 @@ def _draws(
     targets: Int[np.ndarray, "n"], inside: Int[np.ndarray, "a"], count: LabelsPerClass, draws: int, seed: int
 ) -> list[Int[np.ndarray, "m"]]:
     return [inside[draw] for draw in draw_labels(targets[inside], count=count, draws=draws, seed=seed)]
-
-
-def mean_transfer(found: Sequence[Transfer]) -> float:
-    """The mean over pairs of different languages."""
-    return float(np.mean([item.score.value for item in found if item.source != item.target]))

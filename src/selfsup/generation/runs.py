@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from selfsup.data.tokens.store import TokenStore
+from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.generation.continuation import Continuation, LearnedFrom
 from selfsup.generation.fill_in import DEFAULT_CANDIDATES, FilledIn, fill_in
 from selfsup.generation.language_model import LanguageModel
@@ -17,7 +18,7 @@ from selfsup.generation.sampling import Sampling
 from selfsup.generation.text import DEFAULT_TEMPERATURE, DEFAULT_TOKENS, DEFAULT_TOP_P, continued
 from selfsup.pretext import Pretext
 from selfsup.run import Run
-from selfsup.trained import load_task, load_tokenizer, makers, makes, task_of
+from selfsup.trained import load_task, makers, makes, task_of
 
 SEARCHED_UNASKED = 2 * 10**9
 """Bytes of tokens that are searched for repeats without being asked: a few seconds."""
@@ -103,14 +104,14 @@ def _check_text(run: Run, kind: type[Pretext], for_pictures: dict[str, object]) 
 
 
 def _continued(run: Run, module: Any, prompt: str, *, tokens: int, sampling: Sampling, seed: int, repeats: bool | None) -> Continuation:
-    pieces, ids = continued(LanguageModel.of(module), load_tokenizer(run.folder), prompt, tokens=tokens, sampling=sampling, seed=seed)
+    pieces, ids = continued(LanguageModel.of(module), Tokenizer.load(run.folder), prompt, tokens=tokens, sampling=sampling, seed=seed)
     return Continuation(prompt, pieces, ids, _learned_from(run, repeats))
 
 
 def _filled(run: Run, module: Any, prompt: str | None, candidates: int) -> FilledIn:
     if prompt is None:
         raise ValueError(f'{run.row} fills in hidden words; expected a prompt with some, as in --prompt "The [MASK] sat".')
-    return fill_in(module, load_tokenizer(run.folder), prompt, context=module.backbone.context, candidates=candidates)
+    return fill_in(module, Tokenizer.load(run.folder), prompt, context=module.backbone.context, candidates=candidates)
 
 
 def _learned_from(run: Run, wanted: bool | None) -> LearnedFrom | None:
@@ -122,10 +123,10 @@ def _learned_from(run: Run, wanted: bool | None) -> LearnedFrom | None:
         if wanted:
             print(f"The tokens that {run.folder} learned from are gone: nothing is looked up in them.", file=sys.stderr, flush=True)
         return None
-    store = import_module("selfsup.data.tokens.store").TokenStore.open(folder, context=1)
+    store = TokenStore.open(folder, context=1)
     ids, ends = store.columns["tokens"], store.columns["ends"]
     if wanted is None and ids.nbytes > SEARCHED_UNASKED:
         words = f"The {ids.nbytes / 1e9:.0f} GB of tokens it learned from are not searched for repeats; --repeats does so."
         print(words, file=sys.stderr, flush=True)
         return None
-    return LearnedFrom(ids, lambda place: str(store.document_id(int(np.searchsorted(ends, place, side="right")))))
+    return LearnedFrom(ids, lambda place: store.document_id(int(np.searchsorted(ends, place, side="right"))))

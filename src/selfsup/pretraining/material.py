@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from selfsup.data.batches import Batched, Order
 from selfsup.pretext import Pretext
@@ -51,16 +51,16 @@ class Material(ABC):
         """A backbone for this data, new from torch's global generator or filled with `weights`; in words, what did not fit."""
 
     @abstractmethod
-    def rebuild(self, run: Run) -> Any:
-        """The backbone of a run that goes on, as it was before its first step."""
+    def rebuild(self, run: Run, weights: str | None) -> Any:
+        """The backbone of a run that goes on, as its folder says, or filled with the `weights` it began with."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """Entries of `run.json` that only this kind of data has."""
 
-    @abstractmethod
     def choices(self) -> dict[str, Any]:
-        """What was chosen for this data, for `Run.choices`."""
+        """What was chosen for this data alone, for `Run.choices`."""
+        return {}
 
     @abstractmethod
     def amount(self, run: Run) -> str:
@@ -75,11 +75,11 @@ class Material(ABC):
         """A fixed sample of rows, as the backbone's `embed` takes them, whose embeddings tell a collapse."""
 
     @abstractmethod
-    def save(self, run: Run, network: nn.Module) -> None:
+    def save(self, run: Run, network: Any) -> None:
         """Write into the run what later stages need to know of the data, and what the backbone can be built from again."""
 
     @abstractmethod
-    def save_backbone(self, run: Run, network: nn.Module) -> None:
+    def save_backbone(self, run: Run, network: Any) -> None:
         """Write the trained backbone into the run."""
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from selfsup.backbones import Backbone, build, build_from, choose, load_weights, read_settings, save_backbone, save_settings
 from selfsup.data import Corpus, prepare
@@ -14,7 +14,6 @@ from selfsup.pretraining.material import Material
 from selfsup.pretraining.wishes import DEFAULT_BATCH, Wishes
 from selfsup.run import Run
 from selfsup.samples import save_made, save_views
-from selfsup.train.checkpoint import newest_checkpoint
 from selfsup.train.distributed import World
 from selfsup.views import plain
 
@@ -57,20 +56,16 @@ class Pictures(Material):
         network = build(name, size=self.corpus.size, channels=self.corpus.channels, mean=mean, std=std)
         return network, [] if weights is None else load_weights(network, weights)
 
-    def rebuild(self, run: Run) -> Backbone:
-        """As its settings say; `--weights` count where the run stopped before its first checkpoint."""
+    def rebuild(self, run: Run, weights: str | None) -> Backbone:
+        """As its settings say, filled with what fits."""
         network = build_from(read_settings(run.folder))
-        if run.weights is not None and newest_checkpoint(run.checkpoints) is None:
-            load_weights(network, run.weights)
+        if weights is not None:
+            load_weights(network, weights)
         return network
 
     def settings(self) -> dict[str, Any]:
         """Sizes in pixels."""
         return {"size": self.corpus.size, "channels": self.corpus.channels, "store_side": self.corpus.store.side}
-
-    def choices(self) -> dict[str, Any]:
-        """Nothing but what all kinds of data have."""
-        return {}
 
     def amount(self, run: Run) -> str:
         """Pictures and their size."""
@@ -82,14 +77,14 @@ class Pictures(Material):
         some = rows[:: max(1, len(rows) // WATCHED)][:WATCHED]
         return (plain(self.corpus.store.batch(some)["image"], self.corpus.size),)
 
-    def save(self, run: Run, network: nn.Module) -> None:
+    def save(self, run: Run, network: Backbone) -> None:
         """Which pictures are held out, and the settings of the backbone."""
         self.corpus.split.save(run.split_file)
-        save_settings(_ours(network), run.folder)
+        save_settings(network, run.folder)
 
-    def save_backbone(self, run: Run, network: nn.Module) -> None:
+    def save_backbone(self, run: Run, network: Backbone) -> None:
         """Weights and settings."""
-        save_backbone(_ours(network), run.folder)
+        save_backbone(network, run.folder)
 
     def save_views(self, run: Run, task: Pretext) -> None:
         """A few pictures and their views."""
@@ -98,8 +93,3 @@ class Pictures(Material):
     def save_made(self, run: Run, task: Pretext) -> None:
         """What the task's `show` makes of a few pictures."""
         save_made(run, task, self.corpus)
-
-
-def _ours(network: nn.Module) -> Backbone:
-    assert isinstance(network, Backbone)
-    return network

@@ -53,8 +53,9 @@ def resume_from(run: Run, material: Material, wishes: Wishes) -> tuple[Run, Pret
         )
     torch.set_num_threads(run.choices["threads"])
     torch.manual_seed(run.seed)
-    net = material.rebuild(run)
+    weights = run.weights if newest_checkpoint(run.checkpoints) is None else None  # stopped before the first: it starts as it did then
+    net = material.rebuild(run, weights)
     module = assembled(wishes, net, task_options(find_task(run.task), run.options), store_side=run.store_side)
-    if run.choices.get("heads_taken") and run.weights is not None and newest_checkpoint(run.checkpoints) is None:
-        take_heads(module, run.weights)
+    if weights is not None and run.choices.get("heads_taken"):
+        take_heads(module, weights)
     return run, module, Batches(material.store, material.rows, batch_size=run.batch_size, seed=run.seed)

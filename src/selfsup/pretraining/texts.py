@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from selfsup.backbones import (
     TextBackbone,
@@ -95,10 +95,10 @@ class Texts(Material):
             return build_text(name, vocabulary=self.vocabulary, context=self.context), []
         return load_text_backbone(weights, self.vocabulary, context=self.context)
 
-    def rebuild(self, run: Run) -> TextBackbone:
-        """As its settings say; `--weights` count where the run stopped before its first checkpoint."""
-        if run.weights is not None:
-            return load_text_backbone(run.weights, self.vocabulary, context=run.size)[0]
+    def rebuild(self, run: Run, weights: str | None) -> TextBackbone:
+        """As its settings say, or the one in the folder `weights`."""
+        if weights is not None:
+            return self.build(run.backbone, weights)[0]
         return build_text_from(read_text_settings(run.folder), self.vocabulary)
 
     def settings(self) -> dict[str, Any]:
@@ -130,15 +130,15 @@ class Texts(Material):
         count = len(self.corpus.train)
         return (self.corpus.train.batch(torch.arange(0, count, max(1, count // WATCHED))[:WATCHED])["tokens"][:, :WATCHED_TOKENS],)
 
-    def save(self, run: Run, network: nn.Module) -> None:
+    def save(self, run: Run, network: TextBackbone) -> None:
         """Which documents are held out, the tokeniser, and the settings of the backbone."""
         save_parts(run.split_file, self.corpus)
         self.tokenizer.save(run.folder)
-        save_text_settings(_ours(network), run.folder)
+        save_text_settings(network, run.folder)
 
-    def save_backbone(self, run: Run, network: nn.Module) -> None:
+    def save_backbone(self, run: Run, network: TextBackbone) -> None:
         """Weights and settings, as `transformers` reads them."""
-        save_text_backbone(_ours(network), run.folder)
+        save_text_backbone(network, run.folder)
 
     def save_views(self, run: Run, task: Pretext) -> None:
         """A few rows and their views."""
@@ -182,8 +182,3 @@ def _context(asked: TextWishes) -> int:
     if asked.context is not None and asked.context < 2:
         raise ValueError(f"--context {asked.context} was given; expected at least 2 tokens a row.")
     return asked.context or CONTEXT
-
-
-def _ours(network: nn.Module) -> TextBackbone:
-    assert isinstance(network, TextBackbone)
-    return network
