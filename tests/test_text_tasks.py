@@ -321,7 +321,7 @@ def test_recognition_written_as_the_paper_does() -> None:
 
 
 def test_dropout_is_the_only_difference_of_the_two_views() -> None:
-    task = make(SimCSE, "bert-tiny")
+    task = make(SimCSE, "bert-tiny", positives="dropout")
     views = task.views(rows(count=8, length=32), rng())
     torch.manual_seed(5)
     output = task(views)
@@ -335,7 +335,7 @@ def test_dropout_is_the_only_difference_of_the_two_views() -> None:
 
 
 def test_a_texts_embedding_is_its_own_whatever_it_is_packed_with() -> None:
-    task = make(SimCSE, "bert-tiny", shortest=4).eval()
+    task = make(SimCSE, "bert-tiny", positives="dropout", shortest=4).eval()
     batch = rows(count=4)
     views = task.views(batch, rng())
     output = task(views)
@@ -343,13 +343,42 @@ def test_a_texts_embedding_is_its_own_whatever_it_is_packed_with() -> None:
         for number in range(views["counted"].shape[1]):
             if not bool(views["counted"][row, number]):
                 continue
-            ids = batch["tokens"][row : row + 1, views["text"][row] == number]
+            ids = batch["tokens"][row : row + 1, views["a"][row] == number]
             alone = task.head(task.backbone.embed(ids))[0]
             torch.testing.assert_close(output["a"][row, number], alone, rtol=1e-4, atol=1e-5)
 
 
-def test_simcse_gets_gradients_and_learns() -> None:
-    task = make(SimCSE, "bert-tiny", shortest=8)
+def test_halves_do_not_see_one_another() -> None:
+    """Each half's embedding is that of its words alone; together they are the text, and none is shorter than asked."""
+    task = make(SimCSE, "bert-tiny", shortest=4).eval()
+    batch = rows(count=6)
+    views = task.views(batch, rng())
+    output = task(views)
+    places = set()
+    for row, number in views["counted"].nonzero().tolist():
+        first, second = (views[side][row] == number for side in ("a", "b"))
+        text = (first | second).nonzero().squeeze(1)
+        assert torch.equal(text, torch.arange(int(text[0]), int(text[-1]) + 1))
+        assert not bool((first & second).any())
+        assert len(set(batch["document"][row, text].tolist())) == 1
+        assert min(int(first.sum()), int(second.sum())) >= 4
+        assert int(first.nonzero().max()) < int(second.nonzero().min())
+        places.add(int(first.sum()) / len(text))
+        for side, half in (("a", first), ("b", second)):
+            alone = task.head(task.backbone.embed(batch["tokens"][row : row + 1, half]))[0]
+            torch.testing.assert_close(output[side][row, number], alone, rtol=1e-4, atol=1e-5)
+    assert len(places) > 3
+
+
+def test_dropout_has_to_tell_two_views_apart() -> None:
+    with pytest.raises(ValueError, match="dropout=0.0 with positives=dropout"):
+        make(SimCSE, "bert-tiny", positives="dropout", dropout=0.0)
+    make(SimCSE, "bert-tiny", dropout=0.0)
+
+
+@pytest.mark.parametrize("positives", ["stretches", "dropout"])
+def test_simcse_gets_gradients_and_learns(positives: str) -> None:
+    task = make(SimCSE, "bert-tiny", positives=positives, shortest=8)
     views = task.views(rows(count=32), rng())
     optimizer = torch.optim.AdamW(task.parameters(), lr=5e-4)
     losses = []

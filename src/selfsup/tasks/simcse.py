@@ -1,6 +1,8 @@
-"""SimCSE: recognise the same text, read a second time through dropout, among all texts of the batch."""
+"""SimCSE: recognise the same text, another stretch of it or read a second time through dropout, among all texts of the batch."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,16 +12,20 @@ from torch import Tensor, nn
 from selfsup.backbones import TextBackbone
 from selfsup.backbones.text_layers import dropout_on
 from selfsup.pretext import Batch, Output, TextPretext, Views
-from selfsup.views.packed import mean_of_texts, texts_in
+from selfsup.views.packed import cut_in_two, mean_of_texts, texts_in
 
 
 class SimCSE(TextPretext):
-    """Recognise the same text among all others, seen twice through dropout. Gao, Yao, Chen, EMNLP 2021, arXiv 2104.08821, section 3.
+    """Recognise the same text among all others. Gao, Yao, Chen (SimCSE), EMNLP 2021, arXiv 2104.08821, section 3.
 
     The pieces of documents in a packed row are its texts; attention stays inside each, and its embedding is the mean of its tokens.
-    The only corruption is dropout, so `forward` draws random numbers, from torch's generator that the loop seeds anew each step.
+    `positives="stretches"`: each text is cut in two at a random place, and the halves, which do not see one another, recognise each other,
+    as in DeCLUTR (Giorgi et al., ACL 2021, arXiv 2006.03659) and Contriever (Izacard et al., 2022, arXiv 2112.09118). `"dropout"` is
+    the paper's: the whole text is read twice and only dropout differs. That is for networks that know the language (`--weights`); one
+    that begins from nothing has solved it within seconds and learned nothing.
+    Dropout makes `forward` draw random numbers, from torch's generator that the loop seeds anew each step.
 
-    Options: `temperature` of the cosine, and `dropout` (.05 and .1 in the paper); `shortest` is the fewest tokens of a text.
+    Options: `positives`; `temperature` of the cosine, and `dropout` (.05 and .1 in the paper); `shortest` is the fewest tokens of a view.
     """
 
     couples_rows = True
@@ -27,25 +33,40 @@ class SimCSE(TextPretext):
     kind = "contrastive"
     learning_rate = 3e-4
 
-    def __init__(self, backbone: TextBackbone, *, temperature: float = 0.05, dropout: float = 0.1, shortest: int = 8) -> None:
+    def __init__(
+        self,
+        backbone: TextBackbone,
+        *,
+        positives: Literal["stretches", "dropout"] = "stretches",
+        temperature: float = 0.05,
+        dropout: float = 0.1,
+        shortest: int = 8,
+    ) -> None:
         super().__init__(backbone)
-        if not 0 < dropout < 1:
-            raise ValueError(f"dropout={dropout} is all that tells two views of a text apart: expected more than 0 and less than 1.")
-        self.temperature, self.dropout, self.shortest = temperature, dropout, shortest
+        if not 0 <= dropout < 1 or (dropout == 0 and positives == "dropout"):
+            raise ValueError(
+                f"dropout={dropout} with positives={positives}: expected less than 1, and not 0 where nothing else tells views apart."
+            )
+        self.positives, self.temperature, self.dropout, self.shortest = positives, temperature, dropout, shortest
         self.head = nn.Sequential(nn.Linear(backbone.width, backbone.width), nn.Tanh())  # for training only, as in the paper
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
         ids = batch["tokens"]
         document = batch.get("document", torch.zeros_like(ids))
-        texts = texts_in(document, shortest=self.shortest)
-        return {"tokens": ids, "document": document, "text": texts.number, "counted": texts.counted}
+        if self.positives == "dropout":
+            texts = texts_in(document, shortest=self.shortest)
+            return {"tokens": ids, "document": document, "a": texts.number, "b": texts.number, "counted": texts.counted}
+        texts = texts_in(document, shortest=2 * self.shortest)
+        halves = cut_in_two(texts, rng, shortest=self.shortest)
+        return {"tokens": ids, "document": halves.piece, "a": halves.first, "b": halves.second, "counted": texts.counted}
 
     def forward(self, views: Views) -> Output:
-        ids, document, text = (views[name].repeat(2, 1) for name in ("tokens", "document", "text"))
+        ids, document, count = views["tokens"], views["document"], views["counted"].shape[1]
+        reads = 2 if self.positives == "dropout" else 1
         with dropout_on(self.backbone.model, self.dropout if self.training else 0.0):
-            hidden = self.backbone.tokens(ids, document)
-        a, b = self.head(mean_of_texts(hidden, text, views["counted"].shape[1])).chunk(2)
-        return {"a": a, "b": b, "counted": views["counted"]}
+            hidden = self.backbone.tokens(ids.repeat(reads, 1), document.repeat(reads, 1)).chunk(reads)
+        a, b = (mean_of_texts(read, views[side], count) for read, side in ((hidden[0], "a"), (hidden[-1], "b")))
+        return {"a": self.head(a), "b": self.head(b), "counted": views["counted"]}
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         return {"contrast": recognition(output["a"], output["b"], output["counted"], self.temperature)}

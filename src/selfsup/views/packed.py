@@ -46,6 +46,30 @@ def texts_in(document: Int[Tensor, "B T"], *, shortest: int) -> Texts:
     return Texts(torch.where(none, 0, numbers), torch.where(none, only, taken))
 
 
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Texts cut in two: the number of the text whose `first` or `second` half each token is of, `count` where of none; and `piece`, which
+    differs wherever one half or text ends and the next begins."""
+
+    first: Int[Tensor, "B T"]
+    second: Int[Tensor, "B T"]
+    piece: Int[Tensor, "B T"]
+
+
+def cut_in_two(texts: Texts, rng: torch.Generator, *, shortest: int) -> Halves:
+    """Cut each text at a random place, evenly among those that leave `shortest` tokens on both sides, or in the middle where none does."""
+    number, count = texts.number, texts.count
+    member = F.one_hot(number, count + 1)[:, :, :count]
+    size = member.sum(dim=1)
+    room = (size - 2 * shortest + 1).clamp(min=0)
+    drawn = torch.rand(size.shape, generator=rng, device=size.device)
+    cut = torch.where(room > 0, shortest + (drawn * room).long(), size // 2)
+    place = positions_in(number)
+    later = place >= F.pad(cut, (0, 1)).gather(1, number)
+    first, second = torch.where(later, count, number), torch.where(later, number, count)
+    return Halves(first, second, 2 * number + later)
+
+
 def mean_of_texts(hidden: Float[Tensor, "B T D"], number: Int[Tensor, "B T"], count: int) -> Float[Tensor, "B S D"]:
     """The mean over the tokens of each text 0 to `count` - 1 of a row; 0 for texts without any."""
     member = F.one_hot(number.clamp(max=count), count + 1)[:, :, :count].to(hidden.dtype)
