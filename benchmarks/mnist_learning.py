@@ -23,7 +23,7 @@ from real_data import mnist
 from selfsup import evaluate, pretrain
 from selfsup.backbones import build_from, read_settings, save_backbone
 from selfsup.run import Run
-from selfsup.terminal import print_results
+from selfsup.terminal.scores import print_results
 
 
 class Listed(torch.utils.data.Dataset[Any]):

@@ -16,6 +16,8 @@ from PIL import Image
 
 from command_line import ANSI, failure, success
 from selfsup import cli
+from selfsup.commands.arguments import parse_counts
+from selfsup.commands.pretrain import pretrain as pretrain_command
 from selfsup.run import Run
 
 
@@ -92,7 +94,7 @@ def test_defaults_are_those_of_the_function() -> None:
     from selfsup import pretraining
 
     function = inspect.signature(pretraining.pretrain).parameters
-    for name, parameter in inspect.signature(cli.pretrain).parameters.items():
+    for name, parameter in inspect.signature(pretrain_command).parameters.items():
         if name not in {"data", "task"}:
             assert parameter.default == function[name].default, name
 
@@ -175,12 +177,12 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from selfsup import terminal
+    from selfsup.terminal import tasks
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(terminal, "print_tasks", interrupt)
+    monkeypatch.setattr(tasks, "print_tasks", interrupt)
     with pytest.raises(SystemExit) as stop:
         cli.main(["tasks"])
     assert stop.value.code == 130
@@ -190,7 +192,7 @@ def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "", "1,,2", "ten", "²"])
 def test_counts_refuse(text: str) -> None:
     with pytest.raises(ValueError, match="labels-per-class"):
-        cli.parse_counts(text)
+        parse_counts(text)
 
 
 def test_tasks_lists_every_task_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:

@@ -381,8 +381,10 @@ def test_what_text_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_defaults_are_those_of_the_function(command: str) -> None:
     import inspect
 
+    from selfsup.commands import generate
+
     function = inspect.signature(getattr(selfsup, command)).parameters
-    own = inspect.signature(getattr(cli, command)).parameters
+    own = inspect.signature(getattr(generate, command)).parameters
     assert set(own) == set(function)
     for name, parameter in own.items():
         assert parameter.default == function[name].default, name

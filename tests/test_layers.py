@@ -34,6 +34,7 @@ ORDER = (
     "reporting",
     "doctor",
     "terminal",
+    "commands",
     "cli",
     "__main__",
 )

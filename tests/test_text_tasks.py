@@ -371,7 +371,7 @@ def test_halves_do_not_see_one_another() -> None:
 
 
 def test_dropout_has_to_tell_two_views_apart() -> None:
-    with pytest.raises(ValueError, match="dropout=0.0 with positives=dropout"):
+    with pytest.raises(ValueError, match=r"dropout=0\.0 with positives=dropout"):
         make(SimCSE, "bert-tiny", positives="dropout", dropout=0.0)
     make(SimCSE, "bert-tiny", dropout=0.0)
 

@@ -1,0 +1,46 @@
+"""Arguments that several commands share, and words on the command line read into values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DATA_HELP = "A folder, a file or a glob of pictures or texts, .npz/.npy, or a table (.csv, .jsonl, .parquet)."
+RUN_HELP = "The folder that `selfsup pretrain` printed."
+RunFolder = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
+Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)]
+TextColumns = Annotated[str | None, typer.Option(metavar="COLUMNS", help="Columns of a table that hold text.", rich_help_panel="Text")]
+IdColumn = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column that names documents.", rich_help_panel="Text")]
+Language = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="A column, folder, name (page.de.txt), or =de for all.", rich_help_panel="Text")
+]
+Encoding = Annotated[str | None, typer.Option(help="Of all files; by default told from each.", rich_help_panel="Text")]
+
+
+def runs_and_data(paths: Sequence[str]) -> tuple[list[str], str | None]:
+    """Folders of runs, and the data behind them, None where the last path holds a run too. Raises ValueError where there is no run."""
+    if Path(paths[-1], "run.json").is_file():
+        return list(paths), None
+    *folders, data = paths
+    if not folders:
+        raise ValueError(
+            f"evaluate got one path, {data}, which is no run; expected at least two: folders of runs, then the data to score on."
+        )
+    return folders, data
+
+
+def names_in(text: str) -> list[str]:
+    """`"linear, knn"` as a list."""
+    return [name.strip() for name in text.split(",")]
+
+
+def parse_counts(text: str) -> tuple[int | str, ...]:
+    """`"1,5,all"` as `(1, 5, "all")`. Raises ValueError for anything but whole numbers from 1 and `all`."""
+    words = names_in(text)
+    wrong = [word for word in words if word != "all" and not (word.isascii() and word.isdigit() and int(word) > 0)]
+    if wrong:
+        raise ValueError(f"--labels-per-class got {wrong[0]!r}; expected whole numbers and `all`, with commas: 1,5,10,all.")
+    return tuple(word if word == "all" else int(word) for word in words)

@@ -1,0 +1,76 @@
+"""`selfsup evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from selfsup.commands.application import app
+from selfsup.commands.arguments import Encoding, IdColumn, Language, TextColumns, names_in, parse_counts, runs_and_data
+
+
+@app.command()
+def evaluate(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="RUN... [DATA]", help="Folders of runs, then the data to score on; by default the first run's.")
+    ],
+    labels: Annotated[str | None, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)] = None,
+    probes: Annotated[str, typer.Option(help="Ways to score, with commas: linear, knn.")] = "linear,knn",
+    labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
+    draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
+    baselines: Annotated[
+        str, typer.Option(help="Rows to beat, with commas: pixels (texts: tfidf, lsa), untrained, scratch (takes longest); all, or none.")
+    ] = "all",
+    weights: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
+    ] = None,
+    groups: Annotated[str | None, typer.Option(metavar="COLUMN", help="What stays on one side of the split.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default the folder the runs are in.", show_default=False)] = None,
+    language_modelling: Annotated[
+        bool, typer.Option("--language-modelling", help="Without labels: bits per byte, or hidden words guessed.", rich_help_panel="Text")
+    ] = False,
+    parallel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Without labels: find translations, whole documents or their paragraphs, or columns of a table, de,en.",
+            rich_help_panel="Text",
+        ),
+    ] = None,
+    across_languages: Annotated[
+        bool, typer.Option("--across-languages", help="Labels in one language, tests in each other.", rich_help_panel="Text")
+    ] = False,
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
+    task: Annotated[str | None, typer.Option(help="A task of your own, named again, to model language.", rich_help_panel="Text")] = None,
+) -> None:
+    """Score runs, with intervals, beside baselines: on labels, or texts also without any. Runs of one task are seeds of one row."""
+    folders, data = runs_and_data(paths)
+    if labels is None and not language_modelling and parallel is None:
+        raise ValueError("nothing to score on was given: expected --labels, or, for texts, --language-modelling or --parallel.")
+    if across_languages and labels is None:
+        raise ValueError("--across-languages says that labels count in other languages than they are in: expected --labels too.")
+    if weights is not None and labels is None and parallel is None:
+        raise ValueError("--weights is a row of scores by embeddings, and has no task that models language: leave it out, or add --labels.")
+    counts = parse_counts(labels_per_class)
+    from selfsup import evaluation
+    from selfsup.terminal.languages import print_across_languages, print_language_modelling
+    from selfsup.terminal.scores import print_results
+
+    told: dict[str, Any] = {"text": text, "id": id, "language": language, "encoding": encoding, "out": out}
+    beside: dict[str, Any] = {"weights": weights, "baselines": baselines != "none"}
+    if language_modelling:
+        print_language_modelling(evaluation.evaluate_language_modelling(folders, data, task=task, **told))
+    if parallel is not None or across_languages:
+        carried: dict[str, Any] = {"labels": labels if across_languages else None, "labels_per_class": evaluation.primary_count(counts)}
+        print_across_languages(evaluation.evaluate_across_languages(folders, data, parallel=parallel, **carried, **beside, **told))
+    if labels is not None and not across_languages:
+        asked: dict[str, Any] = {"probes": tuple(names_in(probes)), "labels_per_class": counts, "draws": draws, "seed": seed}
+        beside |= {} if baselines in ("all", "none") else {"baselines": names_in(baselines)}
+        print_results(evaluation.evaluate(folders, data, labels=labels, groups=groups, **asked, **beside, **told))
+    print(f"\nNext: selfsup report {' '.join(folders)}")
