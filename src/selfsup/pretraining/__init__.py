@@ -8,12 +8,9 @@ from typing import Any
 
 from selfsup.contract import in_words, written_by_user
 from selfsup.pretraining.beginning import begin
-from selfsup.pretraining.material import Material
-from selfsup.pretraining.pictures import Pictures
+from selfsup.pretraining.kinds import MATERIALS
 from selfsup.pretraining.resuming import interrupted, resume_from
-from selfsup.pretraining.text_wishes import TextWishes
-from selfsup.pretraining.texts import Texts
-from selfsup.pretraining.wishes import DEFAULT_BATCH, DEFAULT_BUDGET, Wishes
+from selfsup.pretraining.wishes import DEFAULT_BATCH, DEFAULT_BUDGET, wished
 from selfsup.run import Run
 from selfsup.tasks import find_task
 from selfsup.train import train
@@ -21,10 +18,7 @@ from selfsup.train.distributed import world
 from selfsup.train.memory import keep_memory
 from selfsup.trained import save_heads
 
-__all__ = ["DEFAULT_BATCH", "DEFAULT_BUDGET", "MATERIALS", "pretrain"]
-
-MATERIALS: dict[str, type[Material]] = {material.kind: material for material in (Pictures, Texts)}
-"""By what a task learns from."""
+__all__ = ["DEFAULT_BATCH", "DEFAULT_BUDGET", "pretrain"]
 
 
 def pretrain(
@@ -80,16 +74,7 @@ def pretrain(
     by their share to the power of `alpha`, none of them more than `repeats` times in one reading of all.
     Raises ValueError for what cannot be done, saying what would.
     """
-    wishes = Wishes(
-        task=task, options=options or {}, backbone=backbone, size=size, budget=budget, steps=steps, epochs=epochs,
-        batch_size=batch_size, accumulate=accumulate, learning_rate=learning_rate, weight_decay=weight_decay, optimizer=optimizer,
-        schedule=schedule, precision=precision, seed=seed, out=out, views=views, weights=weights, store_limit=store_limit,
-        kind=kind, split=split, holdout=holdout, groups=groups,
-        texts=TextWishes(
-            text=text, id=id, language=language, encoding=encoding, deduplicate=deduplicate, tokenizer=tokenizer, vocabulary=vocabulary,
-            context=context, alpha=alpha, repeats=repeats,
-        ),
-    )  # fmt: skip
+    wishes = wished(locals())
     keep_memory()
     with world() as ranks:
         before = interrupted(wishes) if resume else None

@@ -29,6 +29,19 @@ from selfsup.trained import take_heads
 
 def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretext, Batches]:
     """A new run, its task on a new backbone, and its batches. Its folder holds all of it but weights."""
+    allowed = wishes.seconds()
+    run, module, batches = prepared(wishes, material, ranks)
+    run = _with_steps(run, wishes, allowed, module, batches, ranks)
+    if ranks.leads:
+        run.save()
+        material.save(run, module.backbone)
+        material.save_views(run, module)
+        _tell(run, material.amount(run))
+    return run, module, batches
+
+
+def prepared(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretext, Batches]:
+    """The same with everything chosen but the number of steps; nothing is written."""
     kind = find_task(wishes.task)
     allowed = wishes.seconds()
     batch_size = wishes.batch_of(len(material.rows), ranks, noun=material.noun, usual=material.usual_batch)
@@ -57,12 +70,6 @@ def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretex
         store_limit=wishes.store_limit, fingerprint=material.fingerprint, skipped=material.skipped, notes=material.notes,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )  # fmt: skip
-    run = _with_steps(run, wishes, allowed, module, batches, ranks)
-    if ranks.leads:
-        run.save()
-        material.save(run, module.backbone)
-        material.save_views(run, module)
-        _tell(run, material.amount(run))
     return run, module, batches
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,3 +106,10 @@ class Wishes:
             if getattr(run, name) != getattr(self, name):
                 then, now = getattr(run, name), getattr(self, name)
                 raise ValueError(f"{run.folder} was started with --{name} {then}; got {now}. Give the same to resume.")
+
+
+def wished(settings: Mapping[str, Any]) -> Wishes:
+    """The wishes in what `pretrain` was called with; what belongs to no wish is left alone."""
+    texts = TextWishes(**{item.name: settings[item.name] for item in dataclasses.fields(TextWishes)})
+    own = {item.name: settings[item.name] for item in dataclasses.fields(Wishes) if item.name not in ("texts", "options")}
+    return Wishes(**own, options=settings["options"] or {}, texts=texts)
