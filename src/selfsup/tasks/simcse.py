@@ -31,7 +31,7 @@ class SimCSE(TextPretext):
     couples_rows = True
     draws_in_forward = True
     kind = "contrastive"
-    learning_rate = 3e-4
+    learning_rate = 2.8e-3
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ class TSDAE(TextPretext):
     """
 
     kind = "generative"
-    learning_rate = 5e-4
+    learning_rate = 2.8e-3
     encoder = "bert"
 
     def __init__(self, backbone: TextBackbone, *, deleted: float = 0.6, shortest: int = 8) -> None:
