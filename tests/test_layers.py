@@ -32,6 +32,7 @@ ORDER = (
     "finetuning",
     "evaluation",
     "reporting",
+    "comparison",
     "doctor",
     "terminal",
     "commands",

@@ -12,6 +12,7 @@ import torch
 
 from selfsup import cli
 from selfsup.backbones import build, build_text
+from selfsup.commands.application import app
 from selfsup.contract.text_trials import byte_vocabulary, made_up_rows
 from selfsup.options import parse_settings, task_options
 from selfsup.pretext import Batch, Pretext
@@ -54,7 +55,7 @@ def finite(task: Pretext, batch: Batch) -> bool:
 def test_every_flag_of_the_page_is_one_of_pretrain() -> None:
     from typer.main import get_command
 
-    command: Any = get_command(cli.app)
+    command: Any = get_command(app)
     flags = {flag for option in command.commands["pretrain"].params for flag in option.opts}
     assert flags >= TRAINING | TEXT | {"--size", "--set", "--task"}
 

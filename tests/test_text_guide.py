@@ -15,6 +15,7 @@ import torch
 
 from selfsup import cli, finetuning
 from selfsup.backbones import save_text_backbone
+from selfsup.commands.application import app
 from selfsup.contract.text_trials import byte_vocabulary
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding.text_networks import network_in
@@ -87,7 +88,7 @@ def test_the_commands_of_the_page_run_in_their_order(here: Path, capsys: pytest.
 def test_options_named_on_the_page_are_there() -> None:
     from typer.main import get_command
 
-    group: Any = get_command(cli.app)
+    group: Any = get_command(app)
     every = {flag for command in group.commands.values() for option in command.params for flag in option.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= every
     for line in COMMANDS:

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from selfsup.comparison import Compared as Compared
+    from selfsup.comparison import compare as compare
     from selfsup.embedding import Embeddings as Embeddings
     from selfsup.embedding import embed as embed
     from selfsup.evaluation import Results as Results
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Compared": "selfsup.comparison",
     "Embeddings": "selfsup.embedding",
     "Pretext": "selfsup.pretext",
     "Results": "selfsup.evaluation",
     "Run": "selfsup.run",
     "TASKS": "selfsup.tasks",
     "TextPretext": "selfsup.pretext",
+    "compare": "selfsup.comparison",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",
     "evaluate_across_languages": "selfsup.evaluation",

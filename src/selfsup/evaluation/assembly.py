@@ -37,6 +37,7 @@ def evaluate(
     out: str | Path | None = None,
     baselines: bool | Sequence[str] = True,
     weights: str | Path | None = None,
+    scratch_at: Sequence[LabelsPerClass] | None = None,
     seed: int = 0,
     groups: Any = None,
     text: str | None = None,
@@ -50,7 +51,8 @@ def evaluate(
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
     drawn, `seed` what they follow from. `baselines` are all, none (False) or some: "untrained", "scratch", which takes longest, and
-    "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more. `text`, `id`, `language` and `encoding`
+    "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more; `scratch_at` are the numbers of labels
+    that "scratch" is trained with, by default all. `text`, `id`, `language` and `encoding`
     say how texts are read, as for `pretrain`; what is not said is as the first run had it, if it learned from this data. Writes
     results.json, predictions.parquet and labels.parquet into `out` (by default the folder the runs are in), and results.json and
     labels.parquet into each run.
@@ -65,7 +67,7 @@ def evaluate(
     first = grounds[opened[0].name]
     with progress() as told:
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
-        entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted)
+        entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted, scratch_at=scratch_at)
     notes = notes_on(entries, first, protocol=protocol, runs=opened)
     return _saved(_results(entries, first.problem, data=first.reading.name, protocol=protocol, notes=notes), opened, folder)
 
@@ -112,7 +114,14 @@ def _run_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, t
 
 
 def _baseline_entries(
-    runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, told: Told, weights: str | Path | None, wanted: Sequence[str]
+    runs: Sequence[Run],
+    grounds: Grounds,
+    *,
+    protocol: Protocol,
+    told: Told,
+    weights: str | Path | None,
+    wanted: Sequence[str],
+    scratch_at: Sequence[LabelsPerClass] | None,
 ) -> list[Entry]:
     """The rows beside: those without a network once, the others once for every backbone among the runs."""
     alike: dict[tuple[Any, ...], list[Run]] = {}
@@ -129,7 +138,9 @@ def _baseline_entries(
             bare = beside.untrained(setup, settings, told=told)
             entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
         if "scratch" in wanted:
-            entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, settings, told=told)))
+            some = [setting for setting in settings if scratch_at is None or setting.labels_per_class in scratch_at]
+            if some:
+                entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, some, told=told)))
         if weights is not None and (number == 0 or not ground.own_networks):
             network, reading, remarks = ground.weights(setup, weights)
             told(f"{beside.WEIGHTS} ({weights})")
@@ -143,7 +154,7 @@ def _results(entries: Sequence[Entry], problem: Problem, *, data: str, protocol:
     primary, classes, ids = protocol.primary, problem.classes, problem.ids
     brief = entries
     if len(classes) > MOST_CLASSES:
-        brief = [replace(entry, predictions={primary: entry.predictions[primary]}) for entry in entries]
+        brief = [replace(entry, predictions={primary: found}) for entry in entries if (found := entry.predictions.get(primary))]
     sides = {row: part for part, rows in (("train", problem.train), ("test", problem.test)) for row in rows.tolist()}
     return Results(
         data=data,

@@ -51,7 +51,7 @@ def mean_interval(right: Float[np.ndarray, "S D N"], sample: Sample) -> Interval
     """The weighted mean of being right, within [0, 1]."""
     table = np.asarray(right, dtype=float)
     value = float(table.mean((0, 1)) @ sample.weights)
-    parts = [_seed_part(table, sample), _draw_part(table.mean(0), sample), _item_part(table.mean((0, 1)), sample)]
+    parts = [_seed_part(table, sample), draw_part(table.mean(0), sample), _item_part(table.mean((0, 1)), sample)]
     half = _half_width(parts)
     if min(value, 1 - value) < 1e-9:  # no variance was seen; three in n could still be missed (Hanley, Lippman-Hand, JAMA 249, 1983)
         half = max(half, min(1.0, 3 / _clusters(sample)))
@@ -64,7 +64,7 @@ def difference_interval(first: Float[np.ndarray, "S D N"], second: Float[np.ndar
     assert a.shape[1:] == b.shape[1:], "both need the same draws and items"
     change = a.mean(0) - b.mean(0)
     value = float(change.mean(0) @ sample.weights)
-    parts = [_seed_part(a, sample), _seed_part(b, sample), _draw_part(change, sample), _item_part(change.mean(0), sample)]
+    parts = [_seed_part(a, sample), _seed_part(b, sample), draw_part(change, sample), _item_part(change.mean(0), sample)]
     half = _half_width(parts)
     return Interval(value, max(-1.0, value - half), min(1.0, value + half))
 
@@ -96,25 +96,34 @@ def _seed_part(table: Float[np.ndarray, "S D N"], sample: Sample) -> tuple[float
     return spread_part(table.mean(1) @ sample.weights)
 
 
-def _draw_part(table: Float[np.ndarray, "D N"], sample: Sample) -> tuple[float, float]:
-    """The same over draws.
+def widened_by_overlap(draws: int, overlap: float) -> float:
+    """What the variance of a mean over draws is multiplied by, since draws share labels.
 
     Draws come from one set of labelled items, which is itself a sample. If each takes the share f of it, their variance v is (1 - f)
     of that of a fresh draw, and the set adds v f / (1 - f) that all draws have in common (sampling without replacement; Cochran,
     Sampling Techniques, 1977, section 2.6).
     """
+    share = min(overlap, MOST_OVERLAP)
+    return 1 + draws * share / (1 - share)
+
+
+def draw_part(table: Float[np.ndarray, "D N"], sample: Sample) -> tuple[float, float]:
+    """Variance of the mean over draws, and its degrees of freedom."""
     variance, freedom = spread_part(table @ sample.weights)
-    share = min(sample.overlap, MOST_OVERLAP)
-    return variance * (1 + len(table) * share / (1 - share)), freedom
+    return variance * widened_by_overlap(len(table), sample.overlap), freedom
 
 
 def _item_part(means: Float[np.ndarray, "N"], sample: Sample) -> tuple[float, float]:
-    """The same over items or groups, by the linearised jackknife of a weighted mean over clusters."""
-    centre = means @ sample.weights
-    influence = sample.weights * (means - centre)
-    if sample.groups is not None:
-        influence = np.bincount(np.unique(sample.groups, return_inverse=True)[1], weights=influence)
-    return influence_part(influence)
+    """The same over items or groups."""
+    return influence_part(influence_of(means, sample))
+
+
+def influence_of(means: Float[np.ndarray, "N"], sample: Sample) -> Float[np.ndarray, "G"]:
+    """How much each item, or each group where there are groups, moved a weighted mean: the linearised jackknife over clusters."""
+    influence = sample.weights * (means - means @ sample.weights)
+    if sample.groups is None:
+        return np.asarray(influence)
+    return np.bincount(np.unique(sample.groups, return_inverse=True)[1], weights=influence)
 
 
 def spread_part(means: Sequence[float] | Float[np.ndarray, "L"]) -> tuple[float, float]:

@@ -129,7 +129,7 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     notes = _label_notes(found, noun)
     parts = _parts(runs, reading)
     seed, counts = protocol.seed, protocol.labels_per_class
-    members = _groups(protocol.groups, runs, reading)
+    members = groups_of(protocol.groups, runs, reading)
     test, seen = _test_rows(targets, parts, members, seed=seed)
     notes += [_transductive(noun)] if seen else []
     keep, lost = _usable(found.classes, targets, test, noun)
@@ -159,7 +159,7 @@ def _parts(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None]:
     return every[0]
 
 
-def _groups(groups: Any, runs: Sequence[Run], reading: Reading[Any]) -> np.ndarray | None:
+def groups_of(groups: Any, runs: Sequence[Run], reading: Reading[Any]) -> np.ndarray | None:
     """The group of each item: as asked for here, else as the first run's split has them."""
     if groups is not None:
         split = make_split(reading.listed, groups=groups, columns=reading.listed_columns)

@@ -97,7 +97,7 @@ class Results:
     """Scores with intervals beside baselines, and everything that must be known to read them.
 
     `chosen_layer` gives for each run folder the layer ("layer/pool") chosen most often at the primary setting; `embed` follows it. `noun`
-    is what an item is called.
+    is what an item is called. `answer` is what `compare` made of them.
     """
 
     data: str
@@ -121,6 +121,7 @@ class Results:
     notes: list[str]
     format: int = FORMAT
     noun: str = "pictures"
+    answer: dict[str, Any] | None = None
     predictions: list[Prediction] = field(default_factory=list, repr=False, compare=False)
     truth: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     parts: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)

@@ -44,18 +44,25 @@ ALIKE = (
 
 
 def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in their seed only, under the name of their task; with what tells them apart where a task was run otherwise too."""
+    """Runs that differ in their seed only, under a name of their own."""
     alike: dict[str, list[Run]] = {}
     for run in runs:
         settings = dataclasses.asdict(run)
         key = {name: settings[name] for name in ALIKE} | {"length": run.budget or run.steps}
         alike.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(run)
-    named: dict[str, list[Run]] = {}
-    for group in alike.values():
-        task = group[0].row
-        namesakes = [other for other in alike.values() if other[0].row == task]
-        named[task if len(namesakes) == 1 else f"{task} ({', '.join(run.name for run in group)})"] = group
-    return named
+    groups = list(alike.values())
+    return {_row_name(group, [other for other in groups if other[0].row == group[0].row]): group for group in groups}
+
+
+def _row_name(group: Sequence[Run], namesakes: Sequence[Sequence[Run]]) -> str:
+    """The name of their task; where others have it too, with the backbone or the views if that tells them apart, else with the runs."""
+    run = group[0]
+    if len(namesakes) == 1:
+        return run.row
+    for name in ("backbone", "views"):
+        if len({getattr(other[0], name) for other in namesakes}) == len(namesakes):
+            return f"{run.row} ({getattr(run, name) or 'its own views'})"
+    return f"{run.row} ({', '.join(one.name for one in group)})"
 
 
 def results_folder(runs: Sequence[Run], out: str | Path | None) -> Path:

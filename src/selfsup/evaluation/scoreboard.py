@@ -71,7 +71,7 @@ def comparisons_of(entries: Sequence[Entry], problem: Problem) -> list[Compariso
     for entry in runs:
         for setting, own in entry.predictions.items():
             sample = sample_of(problem, setting)
-            others = {other.name: other.predictions[setting].right(problem.truth) for other in baselines}
+            others = {other.name: other.predictions[setting].right(problem.truth) for other in baselines if setting in other.predictions}
             means = {name: float(right.mean((0, 1)) @ sample.weights) for name, right in others.items()}
             for name, right in others.items():
                 found = difference_interval(own.right(problem.truth), right, sample=sample)

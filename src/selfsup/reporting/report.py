@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from selfsup.reporting.answer import answer
 from selfsup.reporting.collect import Collected, collect
 from selfsup.reporting.curves import curves
 from selfsup.reporting.documents import read_again
@@ -59,7 +60,7 @@ def _sections(collected: Collected, without_samples: bool) -> list[Html]:
     """Sections in reading order, each only where there is something to show."""
     runs, firsts = collected.runs, collected.first_of_each_task()
     shades = row_shades([run.row for run in firsts], collected.results)
-    sections: list[Html | None] = [summary(collected, shades)]
+    sections: list[Html | None] = [summary(collected, shades), *(answer(results, shades) for results in collected.results)]
     pictures, texts = [run for run in firsts if run.kind != "text"], [run for run in firsts if run.kind == "text"]
     if pictures and not without_samples:
         sections += [seen(pictures), rebuilt(pictures)]

@@ -18,6 +18,10 @@ def headline(collected: Collected) -> str:
     """The result in one sentence, for the heading and the title of the window."""
     runs = collected.runs
     for results in collected.results[:1]:
+        if found := results.facts.get("answer"):
+            told = any(one["verdict"] == "worse" for one in found["uses"][0]["standing"]["standings"])
+            best_unit = task_title(found["recommended"])
+            return f"Use {best_unit}" if told else f"The tasks are not told apart; {best_unit} scored best"
         best = next((score for score in results.primary_scores() if score.kind == "run"), None)
         if best:
             deciding = results.deciding(best.row)

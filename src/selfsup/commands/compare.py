@@ -1,0 +1,82 @@
+"""`selfsup compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from selfsup.commands.application import app
+from selfsup.commands.arguments import Data, Encoding, IdColumn, Language, TextColumns, names_in, parse_counts
+
+
+@app.command()
+def compare(
+    data: Data,
+    labels: Annotated[str, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)],
+    budget: Annotated[str, typer.Option(metavar="TIME", help="For everything but decoding: 20m, 2h.")] = "20m",
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B@BACKBONE,…", help="By default all for this kind of data; A+FILE.py:FN has your own views.", show_default=False
+        ),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="For every task that has it, or TASK.OPTION=VALUE for one. Repeatable."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each finalist.")] = 3,
+    probes: Annotated[str, typer.Option(help="Ways to score, with commas; linear decides, or the first.")] = "linear,knn",
+    labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`; 10 decides.")] = "1,5,10,all",
+    draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
+    weights: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default a new folder under runs/.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted comparison in --out.")] = False,
+    seed: Annotated[int, typer.Option(help="The first; others follow it.")] = 0,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of a view in pixels.", rich_help_panel="Training", show_default=False)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=2, help="By default the task's.", rich_help_panel="Training", show_default=False)
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16; auto measures.", rich_help_panel="Training")] = "auto",
+    split: Annotated[str | None, typer.Option(metavar="FILE", help="Table of path and split.", rich_help_panel="Data")] = None,
+    holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out, and tested.", rich_help_panel="Data")] = 0.2,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
+    ] = None,
+    kind: Annotated[str, typer.Option(help="What the data is: auto, image, text.", rich_help_panel="Data")] = "auto",
+    store_limit: Annotated[
+        float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
+    ] = 100.0,
+    text: TextColumns = None,
+    id: IdColumn = None,
+    language: Language = None,
+    encoding: Encoding = None,
+    deduplicate: Annotated[
+        bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")
+    ] = False,
+    tokenizer: Annotated[
+        str | None, typer.Option(metavar="PATH|bytes", help="By default one is trained.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(min=257, help="Words of the tokeniser that is trained.", rich_help_panel="Text", show_default=False)
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)
+    ] = None,
+) -> None:
+    """Pretrain with every task at the same budget, score all alike, and say which to use for your labels."""
+    given = dict(locals())
+    from selfsup.comparison import compare as compare_tasks
+    from selfsup.options import parse_settings
+    from selfsup.terminal.comparison import print_comparison
+
+    given["options"] = parse_settings(options or [])
+    given["tasks"] = names_in(tasks) if tasks else None
+    given["probes"], given["labels_per_class"] = tuple(names_in(probes)), parse_counts(labels_per_class)
+    print_comparison(compare_tasks(given.pop("data"), **given))

@@ -1,0 +1,194 @@
+"""The answer: which unit to use, for each way of using it, with the evidence, what it cost and what more would bring."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from selfsup.comparison.climbing import Climb, Climbed
+from selfsup.comparison.differences import Differences, differences
+from selfsup.comparison.efficiency import label_efficiency
+from selfsup.comparison.estimates import estimate
+from selfsup.comparison.outlook import outlook_of
+from selfsup.comparison.power import needs
+from selfsup.comparison.units import Unit
+from selfsup.evaluation import Comparison, Results
+from selfsup.evaluation.baselines import SCRATCH
+from selfsup.evaluation.predictions import Setting
+from selfsup.evaluation.problem import LabelsPerClass, Problem
+from selfsup.evaluation.scoreboard import sample_of
+
+Tables = Mapping[str, Float[np.ndarray, "S D N"]]
+
+
+@dataclass(frozen=True)
+class Use:
+    """One way of using what was learned: a probe at a number of labels a class, how the units stand there, and what would tell more.
+
+    `best` is the unit to take, `needed` words on what would tell it from the next, where that is not told.
+    """
+
+    probe: str
+    labels_per_class: LabelsPerClass
+    best: str
+    standing: Differences
+    needed: str | None
+
+    @property
+    def alike(self) -> list[str]:
+        """Units that are not told apart from the best, but for the one that is taken."""
+        return [one.unit for one in self.standing.standings if one.verdict != "worse" and one.unit != self.best]
+
+    @property
+    def told(self) -> bool:
+        """Whether anything is told apart at all."""
+        return self.standing.answer != "cannot tell"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a unit took: seconds of training as they were measured and `steps`, of one run; passes over the data; speed and size."""
+
+    unit: str
+    seconds: float
+    steps: int
+    passes: float
+    examples_per_second: float
+    parameters: int
+    operations: float
+    backbone: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything a comparison found.
+
+    `recommended` is the best unit at the primary setting; `uses` have every setting, the primary first; `rungs` what happened at each;
+    `efficiency` and `outlook` are sentences on the recommended unit, `pays` its lead on the strongest row without pretraining.
+    """
+
+    recommended: str
+    uses: list[Use]
+    costs: list[Cost]
+    rungs: list[Climbed]
+    finalists: list[str]
+    seeds: int
+    efficiency: list[str]
+    outlook: str
+    pays: Comparison | None
+    spent: dict[str, float]
+    refused: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of `answer` in results.json, with what it says in words."""
+        from selfsup.comparison.words import sentences
+
+        return {"sentences": sentences(self), **dataclasses.asdict(self)}
+
+
+def answered(results: Results, climb: Climb, finalists: Sequence[Unit], seeds: int) -> Answer:
+    """Compare the units that reached the last rung on the tested items, at every setting that was scored."""
+    assert climb.validation is not None
+    problem, last = climb.validation.problem, climb.history[-1]
+    folders = {
+        unit.folder(climb.seed + number): unit.name for unit in climb.state.units for number in range(seeds) if unit.name in last.scores
+    }
+    primary = results.primary["probe"], results.primary["labels_per_class"]
+    settings = dict.fromkeys([primary, *((row.probe, row.labels_per_class) for row in results.rows if row.kind == "run")])
+    uses = [_use(tables_of(results, folders, *setting), problem, *setting) for setting in settings]
+    best = uses[0].best
+    efficiency = _efficiency(results, problem, {name: unit for name, unit in folders.items() if unit == best})
+    ahead = _outlook(climb, best)
+    costs = [_cost(climb, unit) for unit in climb.state.units if unit.name in climb.state.measured]
+    return Answer(
+        recommended=best, uses=uses, costs=costs, rungs=list(climb.history), finalists=[unit.name for unit in finalists], seeds=seeds,
+        efficiency=efficiency, outlook=ahead, pays=_pays(results, climb, uses[0]), spent=dict(climb.state.spent),
+        refused=dict(climb.state.refused),
+    )  # fmt: skip
+
+
+def _pays(results: Results, climb: Climb, use: Use) -> Comparison | None:
+    """The recommended unit against the strongest row without pretraining, None where there is none."""
+    unit = next(unit for unit in climb.state.units if unit.name == use.best)
+    row = next(row.row for row in results.rows if unit.folder(climb.seed) in row.runs)
+    for item in results.comparisons:
+        if (item.row, item.probe, item.labels_per_class) == (row, use.probe, use.labels_per_class) and item.best_baseline:
+            return item
+    return None
+
+
+def tables_of(results: Results, folders: Mapping[str, str], probe: str, count: LabelsPerClass) -> dict[str, Float[np.ndarray, "S D N"]]:
+    """What each unit told rightly, seed by seed and draw by draw; `folders` says which unit a run is of."""
+    truth = np.array(list(results.truth.values()))
+    found: dict[str, dict[str, list[np.ndarray]]] = {}
+    for said in results.predictions:
+        if said.probe == probe and said.labels_per_class == count and said.run in folders:
+            found.setdefault(folders[said.run], {}).setdefault(said.run, []).append(np.array(said.predicted) == truth)
+    return {unit: np.stack([np.stack(draws) for draws in runs.values()]).astype(float) for unit, runs in found.items()}
+
+
+def _use(tables: Tables, problem: Problem, probe: str, count: LabelsPerClass) -> Use:
+    sample = sample_of(problem, Setting(probe, count))
+    standing = differences(tables, sample)
+    best, second = standing.standings[0], standing.standings[1]
+    needed = None
+    if second.verdict != "worse":
+        needed = needs(estimate(tables, sample), standing.pairs[0].plain.value).words
+    return Use(probe, count, best.unit, standing, needed)
+
+
+def _efficiency(results: Results, problem: Problem, folders: Mapping[str, str]) -> list[str]:
+    """How many times the labels training from scratch would need, at each number of labels, by the linear probe."""
+    probe = "linear" if any(row.probe == "linear" for row in results.rows) else results.primary["probe"]
+    numbers = {count: _labels(problem, count) for count in dict.fromkeys(row.labels_per_class for row in results.rows)}
+    pretrained, scratch, samples = {}, {}, {}
+    for count, number in numbers.items():
+        own = tables_of(results, folders, probe, count)
+        beside = _scratch_table(results, probe, count)
+        if own and number not in samples:
+            samples[number] = sample_of(problem, Setting(probe, count))
+            pretrained[number] = next(iter(own.values()))
+            if beside is not None:
+                scratch[number] = beside
+    if len(scratch) < 2:
+        return []
+    return [f"with {found.labels:g} labels a class: {found.words}" for found in label_efficiency(pretrained, scratch, samples)]
+
+
+def _scratch_table(results: Results, probe: str, count: LabelsPerClass) -> Float[np.ndarray, "S D N"] | None:
+    """What training from scratch told rightly; of several backbones, the first."""
+    truth = np.array(list(results.truth.values()))
+    rows = [said for said in results.predictions if said.row.startswith(SCRATCH) and (said.probe, said.labels_per_class) == (probe, count)]
+    rows = [said for said in rows if said.row == rows[0].row]
+    return np.stack([np.array(said.predicted) == truth for said in rows])[None].astype(float) if rows else None
+
+
+def _labels(problem: Problem, count: LabelsPerClass) -> float:
+    """A number of labels a class; of all labels, their mean over classes."""
+    return float(count) if count != "all" else round(len(problem.train) / len(problem.classes), 1)
+
+
+def _outlook(climb: Climb, best: str) -> str:
+    """What twice the time would bring for a unit, from its validation at every rung."""
+    assert climb.validation is not None
+    unit = next(unit for unit in climb.state.units if unit.name == best)
+    tables = {}
+    for rung in climb.history:
+        found = climb.state.kept(unit, rung.steps[best]) if best in rung.steps else None
+        if found is not None:
+            tables[rung.seconds] = found[None]
+    return outlook_of(tables, climb.validation.sample).words
+
+
+def _cost(climb: Climb, unit: Unit) -> Cost:
+    reached = [rung for rung in climb.history if unit.name in rung.steps][-1]
+    one, steps = climb.state.measured[unit.name], reached.steps[unit.name]
+    return Cost(
+        unit.name, steps * one.seconds_per_step, steps, steps * one.batch_size / one.rows, one.batch_size / one.seconds_per_step,
+        one.parameters, one.operations, one.backbone,
+    )  # fmt: skip

@@ -1,0 +1,198 @@
+"""`compare`: every task at the same budget on the user's own data, and which to use."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from selfsup.comparison.answer import Answer, answered
+from selfsup.comparison.climbing import Climb
+from selfsup.comparison.measuring import decode, measure
+from selfsup.comparison.plan import BASELINES, PRETRAINING
+from selfsup.comparison.plan_words import plan_in_words
+from selfsup.comparison.progress import Telling
+from selfsup.comparison.state import FILE, State
+from selfsup.comparison.units import Unit
+from selfsup.comparison.validation import Validation
+from selfsup.comparison.wishes import Comparing, comparing
+from selfsup.evaluation import Results, evaluate
+from selfsup.evaluation.choice import FEWEST
+from selfsup.evaluation.problem import LabelsPerClass, Problem
+from selfsup.finetuning import TUNING_FOLDS, Recipe
+from selfsup.reporting.report import report
+from selfsup.run import Run
+from selfsup.train.log import clock
+
+TIMING = 0.02
+"""Share of the budget that is spent on timing steps."""
+
+TRIALS = 4
+"""About so many trainings tune one from scratch, each a third as long."""
+
+
+def compare(
+    data: Any,
+    *,
+    labels: Any,
+    budget: str = "20m",
+    tasks: Sequence[str] | None = None,
+    options: dict[str, Any] | None = None,
+    seeds: int = 3,
+    probes: Sequence[str] = ("linear", "knn"),
+    labels_per_class: Sequence[LabelsPerClass] = (1, 5, 10, "all"),
+    draws: int = 5,
+    weights: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    size: int | None = None,
+    batch_size: int | None = None,
+    precision: str = "auto",
+    split: str | Path | None = None,
+    holdout: float = 0.2,
+    groups: str | None = None,
+    kind: str = "auto",
+    store_limit: float = 100.0,
+    text: str | None = None,
+    id: str | None = None,
+    language: str | None = None,
+    encoding: str | None = None,
+    deduplicate: bool = False,
+    tokenizer: str | Path | None = None,
+    vocabulary: int | None = None,
+    context: int | None = None,
+) -> Compared:
+    """Pretrain with every task at the same budget, score all alike, and say which to use for these labels, with the evidence.
+
+    `tasks` are units, TASK, TASK@BACKBONE, TASK+FILE.py:FUNCTION (own views) or both, by default every task for this kind of data;
+    `options` are those of tasks, for all that have them or as "task.option" for one. `budget` is the time for everything but decoding:
+    about 65 % for pretraining, 15 % for baselines, 20 % for scoring. With more than three units those that are clearly behind are dropped
+    at rungs, by validation inside the labels that are not tested; finalists are trained with `seeds` seeds. `labels`, `probes`,
+    `labels_per_class`, `draws` and `weights` are as for `evaluate`, the rest as for `pretrain`; where nothing else is said a fifth is
+    held out and tested. Everything lies in `out`: the runs, results.json and report.html. With `resume` it goes on where it was stopped.
+    Raises ValueError for what cannot be compared.
+    """
+    shared: dict[str, Any] = {
+        "size": size, "batch_size": batch_size, "precision": precision, "split": split, "holdout": 0.0 if split else holdout,
+        "groups": groups, "kind": kind, "store_limit": store_limit, "text": text, "id": id, "language": language, "encoding": encoding,
+        "deduplicate": deduplicate, "tokenizer": tokenizer, "vocabulary": vocabulary, "context": context,
+    }  # fmt: skip
+    asked = comparing(
+        data, labels=labels, tasks=tasks, settings=options or {}, budget=budget, seeds=seeds, seed=seed, probes=probes,
+        labels_per_class=labels_per_class, draws=draws, weights=weights, shared=shared,
+    )  # fmt: skip
+    state = _begun(asked, out, resume)
+    told = Telling()
+    _measured(state, asked, data, told)
+    climb = _climb(state, asked, data, told)
+    _enough(climb)
+    told.keep(plan_in_words(asked, state, climb))
+    finalists, trained = climb.run()
+    results = _scored(climb, asked, data, finalists, trained)
+    answer = answered(results, climb, finalists, trained)
+    results = replace(results, answer=answer.to_json()).save(state.folder)
+    return Compared(state.folder, results, answer, report([state.folder]))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison that is done: its folder, all scores, the answer, and the report to look at."""
+
+    folder: Path
+    results: Results
+    answer: Answer
+    report: Path
+
+
+def _begun(asked: Comparing, out: str | Path | None, resume: bool) -> State:
+    """A new folder, or the one to go on with. Raises ValueError for a folder that holds a comparison already, or another one."""
+    folder = Path(out) if out is not None else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
+    if resume:
+        if out is None:
+            raise ValueError("--resume needs --out: the folder of the comparison to go on with.")
+        state = State.load(folder)
+        state.agree_with(asked.asked())
+        return state
+    if (folder / FILE).exists():
+        raise ValueError(f"{folder} already holds a comparison, which is never overwritten: give another --out, or --resume.")
+    return State(folder, asked.asked(), asked.units)
+
+
+def _measured(state: State, asked: Comparing, data: Any, told: Telling) -> None:
+    """Decode the data, which is counted apart, and measure every unit, unless that was done before. Raises ValueError below two units."""
+    if state.measured:
+        return
+    began = time.perf_counter()
+    told("reading the data")
+    decode(data, state.units, asked.shared)
+    state.add("reading", time.perf_counter() - began)
+    began = time.perf_counter()
+    seconds = PRETRAINING * asked.seconds / (2 * len(state.units))
+    state.measured, state.refused = measure(
+        data, state.units, asked.shared, seconds=seconds, most=TIMING * asked.seconds, scratch=state.folder / ".measuring", told=told
+    )
+    if len(state.measured) < 2:
+        reasons = "; ".join(f"{name}: {words}" for name, words in state.refused.items())
+        raise ValueError(f"fewer than two tasks can be trained on this data. {reasons}")
+    state.add("measuring", time.perf_counter() - began)
+
+
+def _enough(climb: Climb) -> None:
+    """Raise ValueError where the budget leaves the units no time to be trained."""
+    units = len(climb.state.measured)
+    least = units * (climb.overhead + 10 * mean(one.seconds_per_step for one in climb.state.measured.values()))
+    if climb.allowed < least:
+        needed = (least + climb.state.spent["measuring"]) / PRETRAINING
+        raise ValueError(
+            f"the budget is too short for {units} tasks: beginning and measuring runs alone takes {clock(needed)} here. "
+            "Give a longer --budget, or fewer --tasks."
+        )
+
+
+def _climb(state: State, asked: Comparing, data: Any, told: Telling) -> Climb:
+    """The climb that the budget allows: what measuring took is taken off the time for pretraining."""
+    allowed = PRETRAINING * asked.seconds - state.spent["measuring"]
+
+    def opened(run: Run) -> Validation:
+        return Validation(run, data, asked.protocol, asked.reading)
+
+    return Climb(state, data, asked.shared, allowed, asked.seeds, asked.seed, opened, told)
+
+
+def _scored(climb: Climb, asked: Comparing, data: Any, finalists: Sequence[Unit], seeds: int) -> Results:
+    """Every unit's run, and the finalists' further seeds, on the tested items, beside baselines."""
+    began, state = time.perf_counter(), climb.state
+    climb.told("scoring on the tested items, beside baselines")
+    runs = [state.runs / unit.folder(asked.seed) for unit in state.units if unit.name in state.measured]
+    runs += [state.runs / unit.folder(asked.seed + number) for unit in finalists for number in range(1, seeds)]
+    assert climb.validation is not None
+    protocol, problem = asked.protocol, climb.validation.problem
+    results = evaluate(
+        runs, data, labels=protocol.labels, probes=protocol.probes, labels_per_class=protocol.labels_per_class, draws=protocol.draws,
+        seed=protocol.seed, weights=asked.weights, scratch_at=_supervised(state, asked, problem), out=state.folder, **asked.reading,
+    )  # fmt: skip
+    state.add("scoring", time.perf_counter() - began)
+    return results
+
+
+def _supervised(state: State, asked: Comparing, problem: Problem) -> list[LabelsPerClass]:
+    """The numbers of labels at which training from scratch fits into its share of the budget: the primary first, then from few to many.
+
+    A step is taken to cost as much as the cheapest unit's, row by row.
+    """
+    row = min(one.seconds_per_step / one.batch_size for one in state.measured.values())
+    recipe, left = Recipe(None), BASELINES * asked.seconds
+    chosen: list[LabelsPerClass] = []
+    primary = asked.protocol.primary.labels_per_class
+    for count in sorted(asked.protocol.labels_per_class, key=lambda count: (count != primary, count == "all", str(count).zfill(9))):
+        draws = problem.draws[count]
+        steps = recipe.steps_for(len(draws[0])) * (1.0 if isinstance(count, int) and count < FEWEST else 1.0 + TRIALS / TUNING_FOLDS)
+        spent = len(draws) * math.ceil(steps) * recipe.batch_size * row
+        if spent <= left:
+            left, chosen = left - spent, [*chosen, count]
+    return chosen

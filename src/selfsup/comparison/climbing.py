@@ -1,0 +1,150 @@
+"""Climbing: units are trained rung by rung, scored on items that choose, and dropped where they are clearly behind."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from selfsup.comparison.dropping import clearly_below
+from selfsup.comparison.measuring import settings_of
+from selfsup.comparison.plan import Ladder, ladder, rung_count, steps_in
+from selfsup.comparison.state import State
+from selfsup.comparison.units import Unit
+from selfsup.comparison.validation import Validation
+from selfsup.pretraining import pretrain
+from selfsup.run import Run
+from selfsup.train.schedule import COOL_DOWN
+
+Told = Callable[[str], None]
+Tables = Mapping[str, Float[np.ndarray, "R n"]]
+
+
+@dataclass(frozen=True)
+class Climbed:
+    """What happened at one rung: seconds and steps of each unit, its score there, and who was dropped."""
+
+    seconds: float
+    steps: dict[str, int]
+    scores: dict[str, float]
+    dropped: tuple[str, ...]
+
+
+@dataclass
+class Climb:
+    """Everything that climbs: what `pretrain` is called with for all units, the time they have together, and how they are judged.
+
+    `seed` is that of the first run of each unit; further ones follow it. `validation` is opened when the first run is there.
+    """
+
+    state: State
+    data: Any
+    shared: Mapping[str, Any]
+    allowed: float
+    seeds: int
+    seed: int
+    opened: Callable[[Run], Validation]
+    told: Told
+    validation: Validation | None = None
+    history: list[Climbed] = field(default_factory=list)
+
+    @property
+    def overhead(self) -> float:
+        """Seconds that a run takes beside its steps, a mean over units."""
+        return mean(one.overhead for one in self.state.measured.values())
+
+    def planned(self, units: int, *, left: float, trained: float = 0.0, rungs: int | None = None) -> Ladder:
+        """The rungs that so many units can climb in the time that is left."""
+        return ladder(left, units=units, rungs=rungs or rung_count(units), seeds=self.seeds, overhead=self.overhead, trained=trained)
+
+    def run(self) -> tuple[list[Unit], int]:
+        """Climb. Returns the finalists, best first, and the number of seeds each was trained with."""
+        alive = [unit for unit in self.state.units if unit.name in self.state.measured]
+        left, trained, rungs = self.allowed, 0.0, rung_count(len(alive))
+        ahead = self.planned(len(alive), left=left)
+        tables: dict[str, np.ndarray] = {}
+        while ahead.rungs:
+            rung = ahead.rungs[0]
+            for unit in alive:
+                tables[unit.name] = self._trained(unit, steps_in(rung.seconds, self.state.measured[unit.name].seconds_per_step))
+                left -= rung.seconds - trained * (1 - COOL_DOWN) + self.overhead
+            rungs = len(ahead.rungs) - 1
+            going_on = self._judged(alive, tables, rung.seconds, ahead.rungs[1].expected if rungs else ahead.finalists, last=not rungs)
+            trained, alive = rung.seconds, going_on
+            if not rungs:
+                break
+            left = self._left(left)
+            ahead = self.planned(len(alive), left=left, trained=trained, rungs=rungs)
+        finalists = sorted(alive, key=lambda unit: -self._value(tables[unit.name]))[: ahead.finalists]
+        for unit in finalists:
+            for number in range(1, ahead.seeds):
+                self._pretrained(unit, self.history[-1].steps[unit.name], self.seed + number)
+        return finalists, ahead.seeds
+
+    def _left(self, planned: float) -> float:
+        """The time that is left after a rung: as planned, or less where the machine was slower than it was measured, for all units alike.
+
+        It is decided once and kept, so that a comparison that was stopped goes on as it would have.
+        """
+        number = len(self.history) - 1
+        if number == len(self.state.left):
+            self.state.left.append(round(min(planned, self.allowed - self.state.spent["pretraining"]), 3))
+            self.state.save()
+        return self.state.left[number]
+
+    def _judged(self, alive: Sequence[Unit], tables: Mapping[str, np.ndarray], seconds: float, wanted: int, *, last: bool) -> list[Unit]:
+        """Who goes on, and a line of history. At the last rung nobody is dropped; before it, one unit of each kind of task stays."""
+        scores = {unit.name: self._value(tables[unit.name]) for unit in alive}
+        steps = {unit.name: steps_in(seconds, self.state.measured[unit.name].seconds_per_step) for unit in alive}
+        staying = {unit.name for unit in alive}
+        if not last:
+            assert self.validation is not None
+            protected = [max((u.name for u in alive if u.kind == kind), key=scores.__getitem__) for kind in {unit.kind for unit in alive}]
+            found = clearly_below(
+                {unit.name: tables[unit.name][None] for unit in alive}, self.validation.sample, keep=wanted, protected=protected
+            )
+            staying -= set(found.dropped)
+        dropped = tuple(unit.name for unit in alive if unit.name not in staying)
+        self.history.append(Climbed(seconds, steps, scores, dropped))
+        if dropped:
+            self.told(f"dropped after {seconds:.0f} s, clearly behind: {', '.join(dropped)}")
+        return [unit for unit in alive if unit.name in staying]
+
+    def _value(self, table: Float[np.ndarray, "R n"]) -> float:
+        assert self.validation is not None
+        return float(table.mean(0) @ self.validation.sample.weights)
+
+    def _trained(self, unit: Unit, steps: int) -> Float[np.ndarray, "R n"]:
+        """The validation of a unit after so many steps, trained to there if it is not known."""
+        found = self.state.kept(unit, steps)
+        if found is None or self.validation is None:
+            run = self._pretrained(unit, steps, self.seed)
+            self.validation = self.validation or self.opened(run)
+        if found is None:
+            began = time.perf_counter()
+            self.told(f"{unit.name}: judging after {steps:,} steps")
+            found = self.validation.table(run)
+            self.state.keep(unit, steps, found)
+            self.state.add("scoring", time.perf_counter() - began)
+        return found
+
+    def _pretrained(self, unit: Unit, steps: int, seed: int) -> Run:
+        """The unit's run with that seed, trained to `steps`: new, or going on from where its rate was still constant."""
+        out = self.state.runs / unit.folder(seed)
+        measured = self.state.measured[unit.name]
+        self.told(f"{unit.name}: training to step {steps:,} (seed {seed})")
+        began = time.perf_counter()
+        if (out / "run.json").is_file() and Run.open(out).steps > steps:
+            return Run.open(out)  # it went further already: this rung is known
+        settings = {**self.shared, **settings_of(unit, backbone=measured.backbone), "schedule": "constant", "steps": steps, "seed": seed}
+        with redirect_stderr(io.StringIO()):
+            run = pretrain(self.data, **settings, out=out, resume=(out / "run.json").is_file())
+        self.state.add("pretraining", time.perf_counter() - began)
+        return run

@@ -1,0 +1,97 @@
+"""The state of a comparison: what was asked, measured and found so far, in its folder, so that it can go on after a stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from selfsup.comparison.measuring import Measured
+from selfsup.comparison.units import Unit
+from selfsup.run import write_whole
+
+FORMAT = 1
+FILE = "comparison.json"
+
+
+@dataclass
+class State:
+    """What a comparison's folder says.
+
+    `asked` is everything that decides the outcome; `measured` and `refused` are by unit; `spent` holds seconds by what they went to,
+    `left` those that were left for pretraining after each rung but the last.
+    """
+
+    folder: Path
+    asked: dict[str, Any]
+    units: list[Unit]
+    measured: dict[str, Measured] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    left: list[float] = field(default_factory=list)
+
+    @property
+    def runs(self) -> Path:
+        """Where the folders of runs lie."""
+        return self.folder / "runs"
+
+    def add(self, what: str, seconds: float) -> None:
+        """Count seconds that went to something, and keep all that is known."""
+        self.spent[what] = round(self.spent.get(what, 0.0) + seconds, 3)
+        self.save()
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "format": FORMAT, "asked": self.asked, "units": [dataclasses.asdict(unit) for unit in self.units],
+            "measured": {name: dataclasses.asdict(one) for name, one in self.measured.items()},
+            "refused": self.refused, "spent": self.spent, "left": self.left,
+        }  # fmt: skip
+        write_whole(self.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=str))
+
+    @classmethod
+    def load(cls, folder: Path) -> State:
+        """What is in a folder. Raises ValueError where no comparison is, or one that this release does not read."""
+        file = folder / FILE
+        if not file.is_file():
+            raise ValueError(f"{folder} holds no comparison: there is no {FILE} in it. Leave --resume out to begin one.")
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content.pop("format", None) != FORMAT:
+            raise ValueError(f"{file} is of another release, which would go on with it; this one reads format {FORMAT}. Begin a new one.")
+        units = [Unit(**one) for one in content.pop("units")]
+        measured = {name: Measured(**one) for name, one in content.pop("measured").items()}
+        return cls(folder, units=units, measured=measured, **content)
+
+    def agree_with(self, asked: Mapping[str, Any]) -> None:
+        """Raise ValueError where something else is asked for than the comparison was begun with."""
+        now = json.loads(json.dumps(dict(asked), default=str))
+        for name in sorted({*now, *self.asked}):
+            if now.get(name) != self.asked.get(name):
+                raise ValueError(
+                    f"{self.folder} was begun with {name} {self.asked.get(name)!r}, and got {now.get(name)!r}: give the same to go on, or "
+                    "another --out to begin anew."
+                )
+
+    def table_file(self, unit: Unit, steps: int) -> Path:
+        """Where the validation of a unit after so many steps is kept."""
+        return self.folder / "validation" / f"{unit.folder(0)}-{steps}.npy"
+
+    def keep(self, unit: Unit, steps: int, table: Float[np.ndarray, "R n"]) -> None:
+        """Keep a validation, whole or not at all."""
+        file = self.table_file(unit, steps)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f".{file.name}.draft.npy")
+        np.save(draft, table.astype(np.uint8), allow_pickle=False)
+        draft.replace(file)
+
+    def kept(self, unit: Unit, steps: int) -> Float[np.ndarray, "R n"] | None:
+        """A validation that was kept, or None."""
+        file = self.table_file(unit, steps)
+        return np.load(file, allow_pickle=False).astype(np.float64) if file.is_file() else None

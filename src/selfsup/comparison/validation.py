@@ -1,0 +1,128 @@
+"""Scores that choose: what probes say of labelled items that are not tested, each told by a probe that did not learn from it.
+
+A comparison drops units and picks finalists by these, and by nothing else: the items that the final scores are of choose nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from selfsup.embedding import opened_for
+from selfsup.evaluation.draws import subsample
+from selfsup.evaluation.intervals import Sample
+from selfsup.evaluation.kinds import ground_of
+from selfsup.evaluation.metrics import item_weights
+from selfsup.evaluation.predictions import Setting
+from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, groups_of, pose
+from selfsup.evaluation.scoring import Task, default_layer, score
+from selfsup.run import Run
+
+REPEATS = 5
+"""Times that the labelled items are halved anew."""
+
+MOST = 1000
+"""Labelled items that are judged, at most: their part of an interval is then about 1.5 points wide."""
+
+
+@dataclass(frozen=True)
+class Halving:
+    """The labelled items that choose, halved several times: `rows` of the reading, and for each repeat which of them are in the first half.
+
+    In every repeat each half is told by a probe that learned from at most `most` labels a class of the other half.
+    """
+
+    rows: Int[np.ndarray, "n"]
+    first: Bool[np.ndarray, "R n"]
+    targets: Int[np.ndarray, "n"]
+    most: LabelsPerClass
+    groups: np.ndarray | None
+
+    def sample(self, *, balanced: bool) -> Sample:
+        """The items as intervals see them. Halves are redrawn from the same labels, so that repeats overlap by half."""
+        return Sample(item_weights(self.targets, balanced=balanced), self.groups, 0.5)
+
+
+def halved(problem: Problem, groups: np.ndarray | None, *, most: LabelsPerClass) -> Halving:
+    """The labelled items of the training part in halves, stratified by class; whole groups fall on one side, where there are `groups`."""
+    chosen = problem.train[subsample(problem.targets[problem.train], limit=MOST, seed=problem.seed)]
+    targets = problem.targets[chosen]
+    members = None if groups is None else groups[chosen]
+    rng = np.random.default_rng([problem.seed, len(chosen)])
+    first = np.stack([_half(targets, members, rng) for _ in range(REPEATS)])
+    return Halving(chosen, first, targets, most, members)
+
+
+def _half(targets: Int[np.ndarray, "n"], groups: np.ndarray | None, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
+    """Half of each class; of whole groups, each put where its classes are fewer so far."""
+    first = np.zeros(len(targets), dtype=bool)
+    if groups is None:
+        for label in np.unique(targets):
+            members = rng.permutation(np.flatnonzero(targets == label))
+            first[members[: (len(members) + int(rng.integers(2))) // 2]] = True
+        return first
+    names, member = np.unique(groups, return_inverse=True)
+    counts = np.zeros((2, int(targets.max()) + 1))
+    for number in rng.permutation(len(names)):
+        rows = np.flatnonzero(member == number)
+        own = np.bincount(targets[rows], minlength=counts.shape[1])
+        side = int(np.argmin(counts @ (own > 0) + rng.random(2) * 1e-6))
+        counts[side] += own
+        first[rows] = side == 0
+    return first
+
+
+def _at_most(targets: Int[np.ndarray, "n"], rows: Int[np.ndarray, "h"], most: LabelsPerClass, rng: np.random.Generator) -> np.ndarray:
+    """Of the `rows` at most so many of each class."""
+    if most == "all":
+        return rows
+    return np.sort(np.concatenate([rng.permutation(rows[targets[rows] == label])[: int(most)] for label in np.unique(targets[rows])]))
+
+
+class Validation:
+    """The data opened once, and every run scored on the same halves of the same labelled items by the primary probe."""
+
+    def __init__(self, first: Run, data: Any, protocol: Protocol, told: Mapping[str, Any]) -> None:
+        self.opened = opened_for(first, data, told)
+        self.protocol = protocol
+        self.readings: dict[Any, Any] = {}
+        reading = self._reading(first)
+        self.problem = pose(reading, runs=[first], protocol=protocol)
+        self.halving = halved(self.problem, groups_of(protocol.groups, [first], reading), most=protocol.primary.labels_per_class)
+
+    @property
+    def sample(self) -> Sample:
+        """The judged items as intervals see them."""
+        return self.halving.sample(balanced=self.problem.skewed)
+
+    def table(self, run: Run) -> Float[np.ndarray, "R n"]:
+        """1 where an item was told right in a repeat, else 0."""
+        reading = self._reading(run)
+        network = reading.network(run)
+        halving, right = self.halving, np.zeros(self.halving.first.shape)
+        features = reading.embeddings(network, torch.as_tensor(halving.rows, dtype=torch.long))
+        probe = Setting(self.protocol.primary.probe, halving.most)
+        rng = np.random.default_rng([self.problem.seed, 1])
+        for number, first in enumerate(halving.first):
+            for half in (first, ~first):
+                drawn = _at_most(halving.targets, np.flatnonzero(half), halving.most, rng)
+                tested = np.flatnonzero(~half)
+                task = Task(
+                    halving.targets, len(self.problem.classes), tested, {halving.most: [drawn]}, np.arange(len(halving.rows)),
+                    self.problem.skewed, self.problem.seed,
+                )  # fmt: skip
+                found = score(features, task, [probe], default=default_layer(list(features)))[probe]
+                right[number, tested] = found.right(task.truth)[0, 0]
+        return right
+
+    def _reading(self, run: Run) -> Any:
+        kind = ground_of(run)
+        key = kind.key(run)
+        if key not in self.readings:
+            self.readings[key] = kind.reads.of(run, self.opened)
+        return self.readings[key]
