@@ -18,7 +18,7 @@ def test_one_rate_is_weighted_least_squares(monkeypatch: pytest.MonkeyPatch) -> 
     found = outlook(BUDGETS, values, spreads**2)
     assert found.gain is not None
     assert found.gain.value == pytest.approx(slope)
-    half = stats.t.ppf(0.975, 2) * covariance[0, 0] ** 0.5
+    half = stats.norm.ppf(0.975) * covariance[0, 0] ** 0.5
     assert (found.gain.low, found.gain.high) == pytest.approx((slope - half, slope + half), abs=3e-4)
 
 

@@ -43,7 +43,7 @@ def outlook(budgets: Sequence[float], values: Float[np.ndarray, "R"], variances:
     evidence = np.array([fit[2] for fit in fits])
     weights = np.exp(evidence - evidence.max())
     points = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    gains = np.concatenate([gain + spread * stats.t.ppf(points, len(budgets) - 2) for gain, spread, _ in fits])
+    gains = np.concatenate([gain + spread * stats.norm.ppf(points) for gain, spread, _ in fits])
     order, shares = np.argsort(gains), np.repeat(weights / weights.sum() / QUANTILES, QUANTILES)
     reached = np.cumsum(shares[order])
     low, high = (float(gains[order][np.searchsorted(reached, share)]) for share in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
