@@ -149,7 +149,7 @@ def _standing(
 
 def _pair(found: Estimates, errors: Errors, first: int, second: int) -> Pair:
     value = float(found.values[first] - found.values[second])
-    scale, freedom = errors.variance[first, second] ** 0.5, errors.freedom[first, second]
+    scale, freedom = float(errors.variance[first, second]) ** 0.5, errors.freedom[first, second]
     count = len(found.units) * (len(found.units) - 1) / 2
     plain, together = (float(stats.t.isf((1 - LEVEL) / 2 / pairs, freedom)) * scale for pairs in (1, count))
     return Pair(

@@ -1,7 +1,7 @@
 """What pretraining is worth in labels: "as good as supervised from scratch with N times the labels".
 
 The score of a pretrained unit at n labels is looked up on the curve of training from scratch, as effective data is in Hernandez, Kaplan,
-Henighan and McCandlish, Scaling Laws for Transfer (2021, arXiv 2102.01293, section 2). Between the numbers of labels that were measured,
+Henighan and McCandlish, Scaling Laws for Transfer (2021, arXiv 2102.01293). Between the numbers of labels that were measured,
 the curve is taken as linear in the logarithm of labels. The interval holds every number of labels at which the paired 95 % interval of the
 difference holds 0 (a test turned round, as Fieller did for ratios: Journal of the Royal Statistical Society B 16, 1954), so it is open
 where the curve never reaches the score for sure. Isotonic regression mends the difference and its bounds where noise makes supervised
