@@ -29,7 +29,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each finalist.")] = 3,
     probes: Annotated[str, typer.Option(help="Ways to score, with commas; linear decides, or the first.")] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`; 10 decides.")] = "1,5,10,all",
-    draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
+    draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 20,
     weights: Annotated[
         str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
     ] = None,

@@ -102,7 +102,8 @@ def answered(results: Results, climb: Climb, finalists: Sequence[Unit], seeds: i
     settings = dict.fromkeys([primary, *((row.probe, row.labels_per_class) for row in results.rows if row.kind == "run")])
     uses = [_use(tables_of(results, folders, *setting), problem, *setting) for setting in settings]
     best = uses[0].best
-    efficiency = _efficiency(results, problem, {name: unit for name, unit in folders.items() if unit == best})
+    own = {name: unit for name, unit in folders.items() if unit == best}
+    efficiency = _efficiency(results, problem, own, (uses[0].standing.seed_spread, uses[0].standing.seed_freedom))
     ahead = _outlook(climb, best)
     costs = [_cost(climb, unit) for unit in climb.state.units if unit.name in climb.state.measured]
     return Answer(
@@ -142,7 +143,7 @@ def _use(tables: Tables, problem: Problem, probe: str, count: LabelsPerClass) ->
     return Use(probe, count, best.unit, standing, needed)
 
 
-def _efficiency(results: Results, problem: Problem, folders: Mapping[str, str]) -> list[str]:
+def _efficiency(results: Results, problem: Problem, folders: Mapping[str, str], seeds: tuple[float, float]) -> list[str]:
     """How many times the labels training from scratch would need, at each number of labels, by the linear probe."""
     probe = "linear" if any(row.probe == "linear" for row in results.rows) else results.primary["probe"]
     numbers = {count: _labels(problem, count) for count in dict.fromkeys(row.labels_per_class for row in results.rows)}
@@ -157,7 +158,7 @@ def _efficiency(results: Results, problem: Problem, folders: Mapping[str, str]) 
                 scratch[number] = beside
     if len(scratch) < 2:
         return []
-    return [f"with {found.labels:g} labels a class: {found.words}" for found in label_efficiency(pretrained, scratch, samples)]
+    return [f"with {found.labels:g} labels a class: {found.words}" for found in label_efficiency(pretrained, scratch, samples, seeds=seeds)]
 
 
 def _scratch_table(results: Results, probe: str, count: LabelsPerClass) -> Float[np.ndarray, "S D N"] | None:

@@ -45,7 +45,7 @@ def compare(
     seeds: int = 3,
     probes: Sequence[str] = ("linear", "knn"),
     labels_per_class: Sequence[LabelsPerClass] = (1, 5, 10, "all"),
-    draws: int = 5,
+    draws: int = 20,
     weights: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
