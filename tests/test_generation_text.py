@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from byte_text import END, MASK, PAD, SIZE, Bytes, gpt2, language_model, llama
-from selfsup.generation import Sampling, fill_in, find_repeats, stream_text
+from selfsup.generation import LanguageModel, Sampling, fill_in, find_repeats, stream_text
 from selfsup.generation import repeats as repeats_module
 from selfsup.generation.characters import whole_pieces
 from selfsup.generation.continuation import Continuation, LearnedFrom
 from selfsup.generation.fill_in import window_around
 from selfsup.generation.language_model import Reader
-from selfsup.generation.text import continued, stream_ids
+from selfsup.generation.text import continued, continued_together, stream_ids
 
 PROMPT = "The cat sat"
 
@@ -65,12 +65,12 @@ def test_kept_keys_and_values_change_nothing_within_the_window_and_beyond(make: 
 def test_beyond_the_window_the_newer_half_is_read_again() -> None:
     """In a window of 8: after reading 8 tokens, the ninth is read behind the last 3 of them."""
     reader = Reader(language_model(gpt2(context=9), 9))
-    reader.read(list(range(65, 72)))
-    reader.read([80])
-    assert reader.seen == [*range(65, 72), 80]
-    after = reader.read([90])
-    assert reader.seen == [70, 71, 80, 90]
-    torch.testing.assert_close(after, Reader(language_model(gpt2(context=9), 9)).read([70, 71, 80, 90]))
+    reader.read(torch.arange(65, 72)[None])
+    reader.read(torch.tensor([[80]]))
+    assert reader.seen.tolist() == [[*range(65, 72), 80]]
+    after = reader.read(torch.tensor([[90]]))
+    assert reader.seen.tolist() == [[70, 71, 80, 90]]
+    torch.testing.assert_close(after, Reader(language_model(gpt2(context=9), 9)).read(torch.tensor([[70, 71, 80, 90]])))
 
 
 def test_a_token_costs_one_position_and_two_where_the_window_slides() -> None:
@@ -88,6 +88,37 @@ def test_a_token_costs_one_position_and_two_where_the_window_slides() -> None:
     written(decoder, [65], tokens=400, context=33)
     assert len(lengths) == 400
     assert sum(lengths) < 2 * 400
+
+
+@pytest.mark.parametrize("make", [gpt2, llama])
+def test_prompts_side_by_side_go_on_as_each_alone(make: Callable[..., Any]) -> None:
+    """Greedily, so that no draw depends on the others: beyond the window, and where one ends before the others."""
+    model, prompts = language_model(make(context=24), 24), [list(words.encode()) for words in (PROMPT, "A dog lay ", "It was hot.")]
+    prompts = [prompt[:10] for prompt in prompts]
+    alone = ["".join(continued(model, Bytes(), bytes(one).decode(), tokens=90, sampling=Sampling(0.0), seed=0)[0]) for one in prompts]
+    together = continued_together(model, Bytes(), prompts, tokens=90, sampling=Sampling(0.0), seed=0)
+    assert together == alone
+    assert len(set(alone)) == 3, "equal texts would prove little"
+
+
+def test_a_prompt_whose_text_ends_is_cut_there_and_the_others_go_on() -> None:
+    class Ending(Fixed):
+        """The first row says a word and ends, the second never does."""
+
+        def forward(self, input_ids: Tensor) -> Any:
+            self.rows.append(input_ids[:, 0].tolist())
+            first = [*b"so", END, *b"nonsense"][min(len(self.rows) - 1, 10)]
+            state = self.table(torch.tensor([[first], [ord("a")]]))
+
+            class Output:
+                last_hidden_state = state
+
+            return Output
+
+    network = Ending([])
+    model = LanguageModel(network, network.table, 64)
+    made = continued_together(model, Bytes(), [[65], [66]], tokens=5, sampling=Sampling(0.0), seed=0)
+    assert made == ["so", "aaaaa"]
 
 
 def test_it_is_made_while_it_is_read() -> None:
@@ -125,8 +156,6 @@ class Fixed(nn.Module):
 
 
 def says(ids: list[int], context: int = 64) -> Any:
-    from selfsup.generation import LanguageModel
-
     network = Fixed(ids)
     return LanguageModel(network, network.table, context)
 

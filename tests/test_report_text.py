@@ -123,6 +123,19 @@ def test_over_time_shows_first_and_last_step(parts: dict[str, Page]) -> None:
     assert len(single(parts["progress"], "span", "right")) == 4
 
 
+def test_several_texts_over_time_are_all_shown_with_fewer_guesses_each(tmp_path: Path) -> None:
+    """A run of an older release kept one text: five guesses for each of its words. Of three texts, three are enough to read."""
+    run = fixture.write_run(tmp_path / "run", "masked_lm", tmp_path / "gone")
+    file = run.samples / "over_time.jsonl"
+    one = file.read_text(encoding="utf-8")
+    assert len(single(read(report(run.folder)), "span", "guess")) == 4 * 5
+    file.write_text("".join(one.replace("said so", words) for words in ("said so", "fell", "was sold")), encoding="utf-8")
+    page = read(report(run.folder))
+    assert len(single(page, "div", "prompted")) == 3
+    assert len(single(page, "span", "guess")) == 3 * 4 * 3
+    assert "Right at first guess: 0 of 3 at step 1, 3 of 3 at step 400." in page.text
+
+
 def test_neighbours_are_excerpts_with_similarity_and_label(parts: dict[str, Page]) -> None:
     section = parts["documents"].text
     assert "✓" in section

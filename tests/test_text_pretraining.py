@@ -69,6 +69,26 @@ def test_every_task_makes_a_run_that_transformers_loads(task: str, tmp_path: Pat
     parts = Split.load(run.split_file)
     assert sorted(parts.ids) == sorted(row["id"] for row in sentences())
     assert len(parts.rows("test")) == run.held_out > 0
+    if task in ("masked_lm", "causal_lm"):
+        check_samples(run, {parts.ids[row] for row in parts.rows("test")})
+
+
+def check_samples(run: Run, held_out: set[str]) -> None:
+    """At every step the same three beginnings of held-out documents, in both languages; what was hidden in them is what stands there."""
+    lines = [json.loads(line) for line in (run.samples / "over_time.jsonl").read_text().splitlines()]
+    shown = {step: [line["prompt"] for line in lines if line["step"] == step] for step in (1, 2, 3)}
+    assert shown[1] == shown[2] == shown[3]
+    assert len(set(shown[1])) == 3 == len(lines) / 3
+    spoken = set()
+    for line in lines:
+        prompt = line["prompt"]
+        for blank in line.get("blanks", []):
+            prompt = prompt.replace("[MASK]", blank["truth"], 1)
+        own = [row for row in sentences() if row["id"] in held_out and row["text"].replace(" ", "").startswith(prompt.replace(" ", ""))]
+        assert own, prompt
+        spoken |= {row["language"] for row in own}
+        assert line.get("text") or [len(blank["guesses"]) for blank in line["blanks"]] == [5, 5, 5]
+    assert spoken == {"de", "en"}
 
 
 @pytest.mark.parametrize("task", ["masked_lm", "causal_lm"])
@@ -91,8 +111,10 @@ def test_killed_at_random_steps_it_ends_in_the_same_weights(task: str, tmp_path:
     assert last.returncode == 0, errors.decode()
     for name in ("model.safetensors", "heads.safetensors"):
         assert (folder / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
-    steps = [json.loads(line)["step"] for line in (folder / "samples" / "over_time.jsonl").read_text().splitlines()]
-    assert steps == sorted(set(steps)), "nothing is shown twice"
+    lines = [json.loads(line) for line in (folder / "samples" / "over_time.jsonl").read_text().splitlines()]
+    shown = [(line["step"], line["prompt"]) for line in lines]
+    assert len(shown) == len(set(shown)), "nothing is shown twice"
+    assert [step for step, _ in shown] == sorted(step for step, _ in shown)
 
 
 def test_accumulated_batches_are_one(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -35,7 +35,7 @@ class LanguageModel:
 
 
 class Reader:
-    """Reads on, and tells what may come next. Keys and values of what was read are kept, so that a token costs one position.
+    """Reads on, in rows side by side, and tells what may come next. Keys and values of what was read are kept: a token costs one position.
 
     A row in training had a target for all but its last token, so only `context` - 1 positions were ever trained, and `window` is that. When
     it is full, the older half is forgotten and the newer half read again from the first position on: once in half a window, so that a token
@@ -47,25 +47,24 @@ class Reader:
         self.model = model
         self.cached = cached and model.keeps_states
         self.window = max(1, model.context - 1)
-        self.seen: list[int] = []
+        self.seen = torch.empty(0, 0, dtype=torch.long)
         self._kept: Any = None
 
-    def read(self, ids: list[int]) -> Float[Tensor, "1 V"]:
-        """Scores of what follows, after reading on by `ids`: at least one, and at most a window."""
-        assert 0 < len(ids) <= self.window, "the caller cuts a text that is longer than a window"
-        fresh = ids
-        if len(self.seen) + len(ids) > self.window:
-            self.seen = [*self.seen, *ids][-max(self.window // 2, len(ids)) :]
-            self._kept, fresh = None, self.seen
-        else:
-            self.seen = [*self.seen, *ids]
-        return self._scores(fresh if self.cached else self.seen)
+    def read(self, ids: Int[Tensor, "B n"]) -> Float[Tensor, "B V"]:
+        """Scores of what follows each row, after reading on by `ids`: at least one, and at most a window."""
+        assert 0 < ids.shape[1] <= self.window, "the caller cuts a text that is longer than a window"
+        fresh, whole = ids, torch.cat([self.seen, ids], dim=1) if self.seen.numel() else ids
+        if whole.shape[1] > self.window:
+            whole = whole[:, -max(self.window // 2, ids.shape[1]) :]
+            self._kept, fresh = None, whole
+        self.seen = whole
+        return self._scores(fresh if self.cached else whole)
 
     @torch.no_grad()
-    def _scores(self, ids: list[int]) -> Tensor:
+    def _scores(self, ids: Tensor) -> Tensor:
         table = self.model.table.weight
         given: dict[str, Any] = {"past_key_values": self._kept, "use_cache": True} if self.cached else {}
-        output = self.model.network(input_ids=torch.tensor([ids], device=table.device), **given)
+        output = self.model.network(input_ids=ids.to(table.device), **given)
         if self.cached:
             self._kept = output.past_key_values
         return F.linear(output.last_hidden_state[:, -1], table).float()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from selfsup.generation.characters import whole_pieces
 from selfsup.generation.interfaces import TextTokenizer, no_text
@@ -45,6 +47,20 @@ def continued(
     return whole_pieces(_recorded(made, ids), tokenizer, after=start), ids
 
 
+def continued_together(
+    model: LanguageModel, tokenizer: TextTokenizer, prompts: Sequence[Sequence[int]], *, tokens: int, sampling: Sampling, seed: int
+) -> list[str]:
+    """What follows each of some prompts (equally many ids, a window at most), read side by side: as dear as one, while they are few."""
+    drawn, end = _drawing(Reader(model), sampling, seed, tokenizer), -1 if tokenizer.eos is None else tokenizer.eos
+    read, made = torch.tensor(prompts), list[Tensor]()
+    while len(made) < tokens and not (made and bool((torch.stack(made) == end).any(dim=0).all())):
+        made.append(drawn(read).cpu())
+        read = made[-1][:, None]
+    rows = torch.stack(made, dim=1).tolist()
+    own = [row[: row.index(end)] if end in row else row for row in rows]
+    return ["".join(whole_pieces(ids, tokenizer, after=prompt)) for ids, prompt in zip(own, prompts, strict=True)]
+
+
 def prompt_ids(tokenizer: TextTokenizer, prompt: str) -> list[int]:
     """The prompt as ids. Where there is none, the end of a document, behind which the next began in training. Raises ValueError."""
     ids = [int(number) for number in tokenizer.encode(prompt)]
@@ -67,13 +83,19 @@ def stream_ids(reader: Reader, start: list[int], *, tokens: int, sampling: Sampl
     """At most `tokens` ids that follow `start`, without the one that ends the text. No other special id is ever drawn."""
     if tokens < 1:
         raise ValueError(f"tokens is {tokens}; expected at least 1.")
+    drawn = _drawing(reader, sampling, seed, tokenizer)
+    return _drawn(lambda ids: int(drawn(torch.tensor([ids]))), start, tokens=tokens, end=tokenizer.eos)
+
+
+def _drawing(reader: Reader, sampling: Sampling, seed: int, tokenizer: TextTokenizer) -> Callable[[Int[Tensor, "B n"]], Int[Tensor, " B"]]:
+    """What reads rows on and draws what follows each: text, or the end of it; always the same for the same seed."""
     table = reader.model.table.weight
     forbidden = no_text(tokenizer, len(table))
     if tokenizer.eos is not None:
         forbidden[tokenizer.eos] = False
     rng = torch.Generator(table.device).manual_seed(seed)
     mask = forbidden.to(table.device)
-    return _drawn(lambda ids: int(choose(reader.read(ids), sampling, rng, forbidden=mask)), start, tokens=tokens, end=tokenizer.eos)
+    return lambda ids: choose(reader.read(ids), sampling, rng, forbidden=mask)
 
 
 def _recorded(ids: Iterable[int], into: list[int]) -> Iterator[int]:

@@ -14,7 +14,8 @@ from selfsup.reporting.markup import Html, join, section, tag
 from selfsup.reporting.wording import count, task_title
 from selfsup.run import Run
 
-_PROMPTS, _STEPS, _BLANKS, _GUESSES = 4, 4, 5, 5
+_PROMPTS, _STEPS, _BLANKS = 4, 4, 5
+_GUESSES = (5, 3)  # of each word, where there is one prompt, and where there are several
 _LONGEST_WORD = 24
 _CLOSING = tuple(".!?…¶»”\"')。！？।۔")  # a prompt that ends with none of them goes on in its document
 # What a word stands behind with a space between: many tokenisers keep that space in the word, and hide it with it.
@@ -63,9 +64,13 @@ def _sheet(run: Run, lines: list[Line]) -> Html:
         if filling
         else "In grey the prompt, then what the network wrote after it, drawn at random by its probabilities."
     )
-    block = _filled if filling else _continued
     special = Special.of(run.folder)
-    blocks = [block(prompt, {step: made[prompt, step] for step in steps if (prompt, step) in made}, special) for prompt in prompts]
+    blocks = []
+    for prompt in prompts:
+        shown = {step: made[prompt, step] for step in steps if (prompt, step) in made}
+        blocks.append(
+            _filled(prompt, shown, special, guesses=_GUESSES[len(prompts) > 1]) if filling else _continued(prompt, shown, special)
+        )
     return tag("div", tag("h3", task_title(run.row)), tag("p", words, class_="note"), *blocks)
 
 
@@ -116,14 +121,14 @@ def _same(guess: str, truth: str) -> bool:
     return guess.strip() == truth.strip()
 
 
-def _filled(prompt: str, made: dict[int, Line], special: Special) -> Html:
+def _filled(prompt: str, made: dict[int, Line], special: Special, *, guesses: int) -> Html:
     blanks: list[Any] = next((line["blanks"] for line in made.values() if line.get("blanks")), [])
     head = tag("tr", tag("td"), *(tag("th", f"step {count(step)}", scope="col") for step in made))
     body = []
     for number, (truth, _) in enumerate(blanks[:_BLANKS]):
         guessed = [line["blanks"][number][1] if number < len(line.get("blanks", [])) else [] for line in made.values()]
         name = tag("th", tag("sup", number + 1), tag("bdi", _word(truth)), scope="row")
-        body.append(tag("tr", name, *(tag("td", *(_guess(word, chance, truth) for word, chance in some[:_GUESSES])) for some in guessed)))
+        body.append(tag("tr", name, *(tag("td", *(_guess(word, chance, truth) for word, chance in some[:guesses])) for some in guessed)))
     table = tag("div", tag("table", tag("thead", head), tag("tbody", *body), class_="guesses"), class_="scroll", tabindex="0")
     return tag(
         "div", passage(_with_truths(special.mask.split(special.plain(prompt)), [truth for truth, _ in blanks])), table, class_="prompted"

@@ -24,8 +24,8 @@ from selfsup.data.splits import Part
 
 FORMAT = 1
 PARTS: tuple[Part, ...] = get_args(Part)
-COLUMNS = ("tokens", "ends", "bytes", "names", "name_ends", "segments")
-"""Ids; behind which token each document ends; its bytes of text; the documents' ids in UTF-8 and where each ends; and, for each run of
+COLUMNS = ("tokens", "ends", "names", "name_ends", "segments")
+"""Ids; behind which token each document ends; the documents' ids in UTF-8 and where each ends; and, for each run of
 documents in one language, the number of the language, the first token, and how many there are."""
 _STATE = "state.json"
 

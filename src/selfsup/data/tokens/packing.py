@@ -28,13 +28,9 @@ class Packing:
     def __len__(self) -> int:
         return int(self.rows.sum())
 
-    def languages(self, rows: Int64[np.ndarray, "B"]) -> Int64[np.ndarray, "B"]:
-        """The number of the language of each row."""
-        return np.searchsorted(self._row_ends, rows, side="right")
-
     def places(self, rows: Int64[np.ndarray, "B"]) -> Int64[np.ndarray, "B T"]:
         """The place in the file of each token of some rows."""
-        language = self.languages(rows)
+        language = np.searchsorted(self._row_ends, rows, side="right")
         row_in_language = rows - (self._row_ends - self.rows)[language]
         begin = self._first_token[language] + row_in_language * self.context
         read = begin[:, None] + np.arange(self.context)

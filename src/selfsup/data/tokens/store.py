@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from selfsup.data.splits import Part
-from selfsup.data.tokens.files import Count, State, column_file, read_state
+from selfsup.data.tokens.files import COLUMNS, Count, State, column_file, read_state
 from selfsup.data.tokens.packing import Packing
 
 
@@ -80,11 +80,6 @@ class TokenStore:
         """How many documents there are, also those that are in no row."""
         return len(self.columns["ends"])
 
-    @property
-    def document_bytes(self) -> NDArray[Any]:
-        """Bytes of text of each document (N,): what bits per byte are per, exact for any tokeniser."""
-        return self.columns["bytes"]
-
     def batch(self, rows: Int64[Tensor, "B"]) -> dict[str, Tensor]:
         """What a task's views get: tokens int64 (B, T), document int64 (B, T), index int64 (B,).
 
@@ -95,19 +90,15 @@ class TokenStore:
         document = np.searchsorted(self.columns["ends"], places, side="right")
         return {"tokens": torch.from_numpy(tokens), "document": torch.from_numpy(document), "index": rows.clone()}
 
-    def row_languages(self, rows: Int64[Tensor, "B"]) -> list[str]:
-        """The language of each row."""
-        return [self.languages[number] for number in self.packing.languages(rows.numpy()).tolist()]
-
     def document_id(self, number: int) -> str:
         """The id of a document, by its number in `batch`."""
         begin, end = _span(self.columns["name_ends"], number)
         return self.columns["names"][begin:end].tobytes().decode()
 
     def document_tokens(self, number: int) -> NDArray[Any]:
-        """All tokens of a document, its end token the last."""
+        """All tokens of a document, its end token the last; mapped, so that the beginning of a long one costs no more than that."""
         begin, end = _span(self.columns["ends"], number)
-        return np.array(self.columns["tokens"][begin:end])
+        return self.columns["tokens"][begin:end]
 
     def document_language(self, number: int) -> str:
         """The language of a document."""
@@ -120,7 +111,7 @@ def _columns(folder: Path, part: Part, state: State) -> dict[str, NDArray[Any]]:
     """The columns of a part, mapped, so that nothing is read before it is asked for; the few numbers of `segments` in memory."""
     types = {"tokens": np.dtype(state.dtype), "names": np.dtype(np.uint8)}
     mapped: dict[str, NDArray[Any]] = {}
-    for column in ("tokens", "ends", "bytes", "names", "name_ends", "segments"):
+    for column in COLUMNS:
         file, dtype = column_file(folder, part, column), types.get(column, np.dtype(np.int64))
         filled = state.sizes.get(file.name, 0) > 0
         mapped[column] = np.memmap(file, dtype=dtype, mode="r") if filled else np.empty(0, dtype=dtype)

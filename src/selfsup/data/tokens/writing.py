@@ -194,7 +194,6 @@ def _columns(entries: list[Encoded], end: int, *, first_token: int, first_name: 
     return {
         "tokens": np.concatenate([piece for entry in entries for piece in (entry.tokens, closing)]),
         "ends": first_token + np.cumsum(lengths),
-        "bytes": np.array([entry.bytes for entry in entries], dtype=np.int64),
         "names": np.frombuffer(b"".join(names), dtype=np.uint8),
         "name_ends": first_name + np.cumsum([len(name) for name in names], dtype=np.int64),
         "segments": np.stack([kinds, first_token + np.cumsum(sizes) - sizes, sizes], axis=1),
