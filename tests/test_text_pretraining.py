@@ -172,6 +172,25 @@ def test_a_run_with_checkpoints_goes_on_without_the_weights_it_began_with(tmp_pa
     assert (resumed.folder / "model.safetensors").read_bytes() == before
 
 
+def test_a_run_whose_documents_have_changed_does_not_go_on_and_its_tokens_stay(tmp_path: Path) -> None:
+    """Rows of tokens and documents are told apart; restored, the documents need no tokens again."""
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    for row in sentences():
+        (folder / f"{row['id']}.txt").write_text(row["text"], encoding="utf-8")
+    run = pretrain(folder, task="masked_lm", backbone="bert-tiny", holdout=0.2, out=tmp_path / "run", **QUICK)
+    store = Path(run.choices["tokens"])
+    times = {file.name: file.stat().st_mtime_ns for file in store.iterdir()}
+    (folder / "new.txt").write_text("Something else.", encoding="utf-8")
+    rows, learned = run.pictures, 120 - run.held_out
+    words = rf"learns from {learned} documents in {rows} rows of 24 tokens, with {run.held_out} more held out, and some were added"
+    with pytest.raises(ValueError, match=words):
+        pretrain(folder, task="masked_lm", out=run.folder, resume=True)
+    (folder / "new.txt").unlink()
+    pretrain(folder, task="masked_lm", out=run.folder, resume=True)
+    assert {file.name: file.stat().st_mtime_ns for file in store.iterdir()} == times
+
+
 def test_languages_are_mixed_as_asked(tmp_path: Path) -> None:
     rows = sentences(200)
     few = [row for number, row in enumerate(rows) if row["language"] == "en" or number % 15 == 0]

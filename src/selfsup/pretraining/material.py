@@ -40,7 +40,10 @@ class Material(ABC):
     @classmethod
     @abstractmethod
     def prepared(cls, data: Any, wishes: Wishes, ranks: World, *, before: Run | None) -> Material:
-        """Open, split and prepare `data` as asked for, or as the run `before` that goes on had it. Raises ValueError."""
+        """Open, split and prepare `data` as asked for, or as the run `before` that goes on had it.
+
+        Raises ValueError, also where the data is not what that run was started with.
+        """
 
     @abstractmethod
     def choose_backbone(self, task: type[Pretext], *, seconds: float | None) -> tuple[str, str]:
@@ -92,3 +95,10 @@ class Material(ABC):
     @abstractmethod
     def save_made(self, run: Run, task: Pretext) -> None:
         """Keep what the trained task answers."""
+
+
+def refuse_changed(fingerprint: str, run: Run, *, what: str, differs: str) -> None:
+    """Raise ValueError unless a run that is to go on was started with data of this fingerprint: `what` it is, and how it `differs`."""
+    if fingerprint != run.fingerprint:
+        remedy = f"Restore them, or start a new run with --weights {run.folder}."
+        raise ValueError(f"the {what} are not those {run.folder} was started with: {differs}. {remedy}")

@@ -10,7 +10,7 @@ from torch import Tensor
 from selfsup.backbones import Backbone, build, build_from, choose, load_weights, read_settings, save_backbone, save_settings
 from selfsup.data import Corpus, prepare
 from selfsup.pretext import Pretext
-from selfsup.pretraining.material import Material
+from selfsup.pretraining.material import Material, refuse_changed
 from selfsup.pretraining.wishes import DEFAULT_BATCH, Wishes
 from selfsup.run import Run
 from selfsup.samples import save_made, save_views
@@ -42,6 +42,11 @@ class Pictures(Material):
             data, **({"split": before.split_file} if before else wishes.parts()), size=before.size if before else wishes.size,
             kind=wishes.kind, store_limit=wishes.store_limit, leads=ranks.leads, wait=ranks.wait,
         )  # fmt: skip
+        if before is not None:
+            refuse_changed(
+                corpus.store.fingerprint, before, what=f"pictures of {corpus.name}",
+                differs=f"{len(corpus.store.ids):,} now, {before.pictures + before.held_out:,} then",
+            )  # fmt: skip
         return cls(corpus)
 
     def choose_backbone(self, task: type[Pretext], *, seconds: float | None) -> tuple[str, str]:

@@ -45,12 +45,6 @@ def _lengthened(run: Run, steps: int | None) -> Run:
 
 def resume_from(run: Run, material: Material, wishes: Wishes) -> tuple[Run, Pretext, Batches]:
     """An interrupted run as it was: nothing is measured, every choice comes from `run.json`."""
-    if material.fingerprint != run.fingerprint:
-        now = len(material.rows) + material.held_out
-        raise ValueError(
-            f"the {material.noun} of {material.name} are not those {run.folder} was started with ({now} now, "
-            f"{run.pictures + run.held_out} then). Restore them, or start a new run with --weights {run.folder}."
-        )
     torch.set_num_threads(run.choices["threads"])
     torch.manual_seed(run.seed)
     weights = run.weights if newest_checkpoint(run.checkpoints) is None else None  # stopped before the first: it starts as it did then

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow.parquet as parquet
 import torch
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from selfsup.data.tokens.mixture import Mixture
 from selfsup.data.tokens.progress import count_in_words
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.pretext import Pretext, TextPretext
-from selfsup.pretraining.material import Material
+from selfsup.pretraining.material import Material, refuse_changed
 from selfsup.pretraining.text_samples import save_over_time, save_seen
 from selfsup.pretraining.text_tables import save_languages, save_parts
 from selfsup.pretraining.text_wishes import TextWishes
@@ -70,6 +71,8 @@ class Texts(Material):
         documents = open_documents(data, **asked.columns)
         if asked.deduplicate:
             documents = deduplicate(documents)
+        if before is not None:  # told before they become tokens again, which takes long and puts those of then away
+            refuse_changed(documents.fingerprint(), before, what=f"documents of {documents.name}", differs=_then(before))
         hold_out = HoldOut.asked(**({"split": before.split_file} if before and before.held_out else {} if before else wishes.parts()))
         tokenizer = Tokenizer.load(before.folder) if before else _tokenizer(asked, wishes.weights)
         if not ranks.leads:
@@ -163,6 +166,14 @@ def _refuse_pictures(wishes: Wishes) -> None:
     if wishes.weights is not None and (wishes.backbone != "auto" or wishes.texts.vocabulary is not None):
         name = "vocabulary" if wishes.texts.vocabulary is not None else "backbone"
         raise ValueError(f"--weights brings its own {name}; leave --{name} out.")
+
+
+def _then(run: Run) -> str:
+    """What a run learned from, whose documents have changed since."""
+    documents = parquet.read_metadata(run.split_file).num_rows
+    held_out = f", with {run.held_out:,} more held out" if run.held_out else ""
+    learned = f"{documents - run.held_out:,} documents in {run.pictures:,} rows of {run.size:,} tokens"
+    return f"it learns from {learned}{held_out}, and some were added, taken away or changed since"
 
 
 def _tokenizer(asked: TextWishes, weights: str | Path | None) -> Tokenizer | int | None:
