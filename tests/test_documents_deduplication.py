@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,28 @@ def test_a_text_that_is_quoted_a_thousand_times_stays_where_it_was_written() -> 
     assert found == [f"Reply {number}" for number in range(500)] + [first] + [f"Reply {number}" for number in range(500, 1000)]
     assert documents.dropped.quotes == 1000
     assert documents.dropped.frequent["> My printer does not print at all."] == 1001
+
+
+def test_quotes_that_were_broken_into_other_lines() -> None:
+    """Mail programs break lines anew as they quote, behind hyphens too; what is told apart is whole paragraphs."""
+    words = "The printer on the second floor has stopped again, its well-known red lamp blinks, and nobody here has the key to open it."
+    first = textwrap.fill(words, 60) + "\n\nAnn"
+    narrow = ["\n".join("> " + line for line in textwrap.wrap(words, width)) for width in range(30, 50)]
+    assert any("well-\n" in quote for quote in narrow)
+    replies = [f"Reply {number}\n\nAnn wrote:\n{quote}" for number, quote in enumerate(narrow)]
+    half = "Yes.\n\n" + narrow[3] + "\n>\n> And what about\n> the other one?"
+    verse = "No.\n\n> The printer on the second floor has stopped again, its lamp\n> is dark, and everybody has a key."
+    for texts in ([first, *replies, half, verse], [words, *replies, half, verse]):  # the second was written on one line
+        found, documents = thinned(texts)
+        assert found == [texts[0], *(f"Reply {number}" for number in range(20)), "Yes.", verse]
+        assert (documents.dropped.quotes, documents.dropped.lines) == (21, 0)
+
+
+def test_hashes_are_those_of_the_text_without_case_and_white_space() -> None:
+    odd = ["", " a", "a  b", "a b ", "A\tb\n", "\xa0a\u2003b", "a\u200bb", "stra\xdfe STRASSE", "a\x1fb", "a\x85b", "\ud800", "plain words"]
+    for text in odd:
+        plain = " ".join(text.split()).casefold().encode("utf-8", "replace")
+        assert hash_of(text) == hashlib.blake2b(plain, digest_size=16).digest(), repr(text)
 
 
 def test_signatures() -> None:

@@ -7,10 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 
+import numpy as np
+from jaxtyping import Bool
+
 from selfsup.data.documents.document import Document, Documents, Findings
 from selfsup.data.documents.hashes import HashSet, Numbers, hash_of
-from selfsup.data.documents.repetition import NOTHING, Repetition, find_repetition, is_quoted, key_of
+from selfsup.data.documents.repetition import NOTHING, Lines, Repetition, find_repetition, key_of, key_of_quotation
 
+_VERSION = 2  # of what is left out: part of the fingerprint
 _NAMED = 50  # of the most frequent lines
 _SHOWN = 200  # characters of each
 _SIGNATURE = re.compile(r"--\s*")  # RFC 3676, 4.3; many programs lose the space behind it
@@ -65,7 +69,7 @@ class Deduplicated(Documents):
 
     def fingerprint(self) -> str:
         """Of the source's and the options."""
-        own = (self.source.fingerprint(), self.most_documents, self.quotes, self.signatures, self.most_lines)
+        own = (_VERSION, self.source.fingerprint(), self.most_documents, self.quotes, self.signatures, self.most_lines)
         return hashlib.sha256(repr(own).encode()).hexdigest()[:32]
 
     def _read(self, findings: Findings) -> Iterator[Document]:
@@ -96,30 +100,29 @@ class Deduplicated(Documents):
 
     def _thinned(self, text: str, repetition: Repetition, frequent: dict[_Hash, int], dropped: Dropped) -> str:
         """A text without the lines that are repeated; the same text when there is none."""
-        lines = text.split("\n")
-        keys = [key_of(line) for line in lines]
-        counts = repetition.lines.find(keys)
-        if not counts.any():
+        lines = Lines(text)
+        counts = repetition.lines.find(lines.keys)
+        if not counts.any() and True not in lines.quoted:
             return text
         gone = set[int]()
-        if self.quotes:
-            dropped.quotes += _take_repeated(_quotes(lines), keys, counts, gone)
+        if self.quotes and True in lines.quoted:
+            dropped.quotes += _take_repeated(_quotes(lines), lines.keys, (counts >= 2) | _wrapped(lines, repetition), gone)
         if self.signatures:
-            dropped.signatures += _take_repeated(_signatures(lines), keys, counts, gone)
-        boilerplate = self._boilerplate(lines, counts, repetition) - gone
+            dropped.signatures += _take_repeated(_signatures(lines), lines.keys, counts >= 2, gone)
+        boilerplate = self._boilerplate(lines.bare, counts, repetition) - gone
         dropped.lines += len(boilerplate)
         gone |= boilerplate
         if not gone:
             return text
         for row in gone:
-            if count := frequent.get(keys[row]):
-                dropped.frequent[self._written.setdefault(keys[row], lines[row].strip()[:_SHOWN])] = count
-        return _BLANK_LINES.sub("\n\n", "\n".join(line for row, line in enumerate(lines) if row not in gone)).strip("\n")
+            if often := frequent.get(lines.keys[row]):
+                dropped.frequent[self._written.setdefault(lines.keys[row], lines.lines[row].strip()[:_SHOWN])] = often
+        return _BLANK_LINES.sub("\n\n", "\n".join(line for row, line in enumerate(lines.lines) if row not in gone)).strip("\n")
 
-    def _boilerplate(self, lines: list[str], counts: Numbers, repetition: Repetition) -> set[int]:
+    def _boilerplate(self, bare: list[str], counts: Numbers, repetition: Repetition) -> set[int]:
         """Lines that more documents have than `most_documents`, those not counted that only quote them."""
-        rows = [row for row, count in enumerate(counts.tolist()) if count > self.most_documents]
-        quotations = repetition.quotations([lines[row] for row in rows])
+        rows = np.flatnonzero(counts > self.most_documents).tolist()
+        quotations = repetition.lines.find([key_of_quotation(bare[row]) for row in rows])
         return {row for row, quoted in zip(rows, quotations.tolist(), strict=True) if counts[row] - quoted > self.most_documents}
 
 
@@ -130,8 +133,8 @@ def deduplicate(
 
     Left out are documents that equal an earlier one but for case and white space; lines that are in more than `most_documents` different
     documents (Llama 3 takes 6: "The Llama 3 Herd of Models", 2024, arXiv 2407.21783, section 3.1.1); with `quotes`, blocks of lines that
-    begin with > when half of them or more are in another document too, with the line before that ends in a colon; with `signatures`, what
-    follows a line of two dashes, up to 20 lines, on the same condition. Lines without two letters or digits stay.
+    begin with > when half of them or more are in another document too, if need be broken into other lines, with the line before that ends
+    in a colon; with `signatures`, what follows a line of two dashes, up to 20 lines, on the same condition. Lines without two letters or digits stay.
 
     Memory: a million documents take 24 to 48 MB, and half as much again for moments; a million different lines take 20 MB, and four times
     that for moments. Of more than `most_lines` the rarest are forgotten, `dropped.inexact` says how rare. A piece of a file that was cut
@@ -142,34 +145,41 @@ def deduplicate(
     return Deduplicated(documents, most_documents=most_documents, quotes=quotes, signatures=signatures, most_lines=most_lines)
 
 
-def _take_repeated(blocks: Iterator[tuple[int, int, int]], keys: list[bytes], counts: Numbers, gone: set[int]) -> int:
+def _take_repeated(blocks: Iterator[tuple[int, int, int]], keys: list[bytes], again: Bool[np.ndarray, "n"], gone: set[int]) -> int:
     """Add the rows of those blocks to `gone` of which half the lines or more are in other documents too; how many blocks that are."""
     taken = 0
     for introduced, start, end in blocks:
-        repeated = int((counts[start:end] >= 2).sum())
+        repeated = int(again[start:end].sum())
         if repeated and 2 * repeated >= sum(key != NOTHING for key in keys[start:end]):
             gone.update(range(introduced, end))
             taken += 1
     return taken
 
 
-def _quotes(lines: list[str]) -> Iterator[tuple[int, int, int]]:
+def _wrapped(lines: Lines, repetition: Repetition) -> Bool[np.ndarray, "n"]:
+    """Quoted lines of a paragraph that another document has too, though broken into other lines."""
+    again = np.zeros(len(lines.keys), dtype=bool)
+    quoted = [paragraph for paragraph in lines.paragraphs() if lines.quoted[paragraph.start]]
+    for paragraph, count in zip(quoted, repetition.lines.find([key_of(paragraph.text) for paragraph in quoted]), strict=True):
+        again[paragraph.start : paragraph.end] = count >= 2
+    return again
+
+
+def _quotes(lines: Lines) -> Iterator[tuple[int, int, int]]:
     """Runs of quoted lines: where their introduction, they themselves and what follows begin."""
     start = 0
-    while start < len(lines):
-        if not is_quoted(lines[start]):
-            start += 1
-            continue
-        end = next((row for row in range(start, len(lines)) if not is_quoted(lines[row])), len(lines))
-        introduced = start > 0 and lines[start - 1].rstrip().endswith(":")
+    while True in lines.quoted[start:]:
+        start = lines.quoted.index(True, start)
+        end = lines.quoted.index(False, start) if False in lines.quoted[start:] else len(lines.quoted)
+        introduced = start > 0 and lines.lines[start - 1].rstrip().endswith(":")
         yield start - introduced, start, end
         start = end
 
 
-def _signatures(lines: list[str]) -> Iterator[tuple[int, int, int]]:
+def _signatures(lines: Lines) -> Iterator[tuple[int, int, int]]:
     """Signatures, one as a rule: from their dashes to the end, or to a quoted reply."""
-    for start, line in enumerate(lines):
-        if _SIGNATURE.fullmatch(line):
-            end = next((row for row in range(start, len(lines)) if is_quoted(lines[row])), len(lines))
+    for start, line in enumerate(lines.lines):
+        if line.startswith("--") and _SIGNATURE.fullmatch(line):
+            end = lines.quoted.index(True, start) if True in lines.quoted[start:] else len(lines.lines)
             if end - start <= _LONGEST_SIGNATURE + 1:
                 yield start, start + 1, end

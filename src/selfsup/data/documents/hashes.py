@@ -17,7 +17,9 @@ Numbers = UInt32[np.ndarray, "n"]
 
 def hash_of(text: str) -> bytes:
     """Sixteen bytes that stand for a text, equal for texts that differ in case and white space alone."""
-    return hashlib.blake2b(" ".join(text.split()).casefold().encode("utf-8", "replace"), digest_size=WIDTH).digest()
+    plain = "  " not in text and text.isprintable()  # only spaces, one at a time: most lines need not be taken apart
+    folded = (text.strip() if plain else " ".join(text.split())).casefold()
+    return hashlib.blake2b(folded.encode("utf-8", "replace"), digest_size=WIDTH).digest()
 
 
 class HashSet:
