@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.preprocessing import normalize
 
 from selfsup import finetuning
 from selfsup.backbones import build, save_backbone
 from selfsup.data import make_split, open_source, open_store
+from selfsup.embedding import embed
 from selfsup.evaluation import Results, baselines, evaluate, pictures
 from selfsup.evaluation.copies import near_copies
 from selfsup.run import Run
@@ -100,6 +102,37 @@ def test_files_say_the_same(everything: tuple[Results, list[Run]]) -> None:
     assert (mine.truth == mine.predicted).mean() == pytest.approx(results.find("simclr").value)
     labels = pq.read_table(results.folder / "labels.parquet").to_pandas()
     assert labels.part.value_counts().to_dict() == {"train": 210, "test": 90}
+
+
+def test_tested_pictures_are_sought_from_one_another(make_run: MakeRun, tmp_path: Path) -> None:
+    """recall@k is that of a plain count over the embeddings; no draw of labels can change it, and there is chance beside it."""
+    runs = [make_run("first", seed=0), make_run("second", seed=1)]
+    asked: dict[str, Any] = {"labels": TARGETS, "labels_per_class": (1,), "baselines": ("pixels", "scratch")}
+    results = evaluate(runs, IMAGES, probes=("linear", "retrieval"), **asked)
+    own = results.find("simclr", probe="recall@5", labels_per_class=0)
+    (layer,) = own.layers
+    held_out = pq.read_table(results.folder / "labels.parquet").to_pandas().query("part == 'test'")  # type: ignore[operator]
+    expected = []
+    for run in runs:
+        table = pq.read_table(embed(run, IMAGES, out=tmp_path / f"{run.name}.parquet", layer=layer).file).to_pandas().set_index("id")
+        rows, labels = np.stack(list(table.loc[held_out.id].embedding)), held_out.label.to_numpy()
+        near = normalize(rows) @ normalize(rows).T
+        np.fill_diagonal(near, -2)
+        expected.append([label in labels[order[:5]] for label, order in zip(labels, (-near).argsort(1), strict=True)])
+    assert own.value == pytest.approx(np.mean(expected))
+    assert (own.metric, own.seeds, own.low < own.value < own.high) == ("recall@5", 2, True)
+    assert {row.row for row in results.rows if row.probe == "recall@1"} == {"simclr", "raw pixels"}
+    sizes = held_out.label.value_counts()
+    assert results.chance["recall@1"] == pytest.approx(sum(size * (size - 1) for size in sizes) / 90 / 89)
+    assert results.primary == {"probe": "linear", "labels_per_class": 1}
+    against = {probe: {c.against for c in results.comparisons if c.probe == probe} for probe in ("linear", "recall@10")}
+    assert against == {"linear": {"raw pixels", "from scratch"}, "recall@10": {"raw pixels"}}
+    assert not [record for record in (*results.confusion, *results.per_class) if record.probe != "linear"]
+    again = evaluate(runs, IMAGES, probes=("retrieval",), seed=7, **asked)
+    assert again.find("simclr", probe="recall@5").value == own.value
+    assert again.primary == {"probe": "recall@1", "labels_per_class": 0}
+    loaded = Results.load(again.folder / "results.json")  # type: ignore[operator]
+    assert loaded.chance == pytest.approx(again.chance, abs=1e-6)
 
 
 def test_results_of_another_format_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from selfsup.evaluation.parallel import Parallel, find_translations, names_across, parallel_of, translated_pairs
 from selfsup.evaluation.predictions import Setting
-from selfsup.evaluation.retrieval import chances, densities, label_recall, ranks
+from selfsup.evaluation.retrieval import chances, densities, label_chance, label_ranks, query_weights, ranks
 from selfsup.evaluation.transfer import Languages, Transfer, summary_of, told_right, transfers
 
 RNG = np.random.default_rng(0)
@@ -39,36 +39,34 @@ def slow_hit(query: np.ndarray, gallery: list[np.ndarray], wanted: list[bool], k
 
 
 @pytest.mark.parametrize("as_sparse", [False, True])
-def test_recall_by_label_is_that_of_a_double_loop(as_sparse: bool) -> None:
-    features, targets = RNG.normal(size=(40, 5)).clip(min=0) + 0.01, np.arange(40) % 4
-    queries, gallery = np.arange(0, 40, 2), np.arange(10, 40)
-    rows = sparse.csr_matrix(features) if as_sparse else features
-    found = label_recall(rows, targets, queries=queries, gallery=gallery)
-    for recall in found:
+@pytest.mark.parametrize("balanced", [False, True])
+def test_recall_by_label_is_that_of_a_double_loop(as_sparse: bool, balanced: bool) -> None:
+    features, targets = RNG.normal(size=(40, 5)).clip(min=0) + 0.01, np.repeat(np.arange(4), [4, 8, 12, 16])
+    found = label_ranks(sparse.csr_matrix(features) if as_sparse else features, targets)
+    for k in (1, 5, 10):
         hits, luck = [], []
-        for query in queries:
-            others = [row for row in gallery if row != query]
+        for query in range(40):
+            others = [row for row in range(40) if row != query]
             wanted = [bool(targets[row] == targets[query]) for row in others]
-            hits.append(slow_hit(features[query], [features[row] for row in others], wanted, recall.k))
-            misses = len(others) - sum(wanted)
-            luck.append(1 - comb(misses, recall.k) / comb(len(others), recall.k))
-        assert recall.recall.value == pytest.approx(np.mean(hits))
-        assert recall.chance == pytest.approx(np.mean(luck))
-        assert recall.queries == len(queries)
-        assert recall.recall.low <= recall.recall.value <= recall.recall.high
+            hits.append(slow_hit(features[query], [features[row] for row in others], wanted, k))
+            luck.append(1 - comb(39 - sum(wanted), k) / comb(39, k))
+        assert (found < k).tolist() == hits
+        of_class = [np.mean(np.array(luck)[targets == label]) for label in range(4)]
+        expected = np.mean(of_class) if balanced else np.mean(luck)
+        assert label_chance(targets, k=k, balanced=balanced) == pytest.approx(expected)
 
 
 def test_a_collapsed_embedding_finds_nothing() -> None:
-    found = label_recall(np.ones((18, 3)), np.arange(18) % 2, queries=np.arange(18), gallery=np.arange(18))
-    assert [recall.recall.value for recall in found] == [0, 0, 1]  # nine of the other class come first, eight of the own follow
-    assert label_recall(np.ones((20, 3)), np.arange(20) % 2, queries=np.arange(20), gallery=np.arange(20))[2].recall.value == 0
+    found = label_ranks(np.ones((18, 3)), np.arange(18) % 2)
+    assert set(found) == {9}, "nine of the other class come first, eight of the own follow"
 
 
-def test_a_query_whose_label_nothing_else_has_is_left_out() -> None:
-    features, targets = np.eye(4) + 0.1, np.array([0, 0, 1, 2])
-    assert label_recall(features, targets, queries=np.arange(4), gallery=np.arange(4))[0].queries == 2
-    with pytest.raises(ValueError, match="two items of a class"):
-        label_recall(features, np.arange(4), queries=np.arange(4), gallery=np.arange(4))
+def test_a_query_whose_label_nothing_else_has_does_not_count() -> None:
+    targets = np.array([0, 0, 1, 2])
+    assert query_weights(targets, balanced=False).tolist() == [0.5, 0.5, 0, 0]
+    assert label_chance(targets, k=1, balanced=True) == pytest.approx(1 / 3)
+    with pytest.raises(ValueError, match="two of a class"):
+        query_weights(np.arange(4), balanced=False)
 
 
 def test_chance_by_hand() -> None:

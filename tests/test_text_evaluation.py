@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from command_line import success
 from selfsup import finetuning
 from selfsup.backbones import TextBackbone, Vocabulary, build_text, save_text_backbone
 from selfsup.data import make_split
@@ -18,7 +20,7 @@ from selfsup.data.documents import open_documents
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import TextReading, embed
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation import evaluate, evaluate_across_languages
+from selfsup.evaluation import Results, evaluate, evaluate_across_languages
 from selfsup.evaluation.held_out import model_texts
 from selfsup.run import Run
 from selfsup.tasks.causal_lm import CausalLanguageModel
@@ -56,6 +58,22 @@ def run_of(folder: Path, name: str, *, seed: int = 0, backbone_name: str = "bert
     save_text_backbone(backbone(backbone_name, seed=seed), run.folder)
     make_split([document.id for document in documents], holdout=0.3).save(run.split_file)
     return run
+
+
+def test_texts_are_sought_from_one_another_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three topics with words of their own: TF-IDF finds them, blind choice seldom; the page and the terminal say both."""
+    run = run_of(folder, "masked_lm")
+    told = success(capsys, "evaluate", run.folder, folder, "--labels", "folder", "--probes", "retrieval", "--baselines", "tfidf,lsa")
+    results = Results.load(run.results_file)
+    assert [results.find(row).value for row in ("TF-IDF", "LSA")] == [1, 1]
+    assert 0.2 < results.chance["recall@1"] < 0.6
+    chance = f"{100 * results.chance['recall@1']:.1f}"
+    assert re.search(rf"recall@1 +recall@5 +recall@10 *\n.*\nchance +{re.escape(chance)} ", told, re.DOTALL)
+    success(capsys, "report", run.folder)
+    page = run.folder.joinpath("report.html").read_text(encoding="utf-8")
+    for words in ("recall@10", "Retrieval", "chance", chance, "recall@k: how often"):
+        assert words in page, words
+    assert "labels a class" not in re.sub(r"<style.*?</style>", "", page[page.index('<section id="scores">') :], flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("name", ["bert-tiny", "gpt2-tiny"])

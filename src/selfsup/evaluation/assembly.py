@@ -18,7 +18,17 @@ from selfsup.evaluation.predictions import stack
 from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.results import Results
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
-from selfsup.evaluation.scoreboard import Entry, chosen_layers, classes_of, comparisons_of, confusion_of, metric_name, rows_of, said_by
+from selfsup.evaluation.scoreboard import (
+    Entry,
+    chances_of,
+    chosen_layers,
+    classes_of,
+    comparisons_of,
+    confusion_of,
+    metric_name,
+    rows_of,
+    said_by,
+)
 from selfsup.options import check_choice
 from selfsup.run import Run
 
@@ -46,6 +56,9 @@ def evaluate(
     encoding: str | None = None,
 ) -> Results:
     """Score runs by what probes learn from few labels, with 95 % intervals, beside baselines; the primary score is linear at 10 a class.
+
+    With "retrieval" among the `probes`, also by how often tested items are found by their label (recall@1, @5, @10: one of the k nearest
+    other tested items has it): by cosine in the default layer, without learning from any label, beside what blind choice finds.
 
     `runs` are scored on the items of `data` (by default what the first was pretrained on), of which those are tested that the runs
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
@@ -138,7 +151,7 @@ def _baseline_entries(
             bare = beside.untrained(setup, settings, told=told)
             entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
         if "scratch" in wanted:
-            some = [setting for setting in settings if scratch_at is None or setting.labels_per_class in scratch_at]
+            some = [item for item in settings if not item.nearest and (scratch_at is None or item.labels_per_class in scratch_at)]
             if some:
                 entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, some, told=told)))
         if weights is not None and (number == 0 or not ground.own_networks):
@@ -177,6 +190,7 @@ def _results(entries: Sequence[Entry], problem: Problem, *, data: str, protocol:
         unmatched_labels=problem.unmatched,
         notes=notes,
         noun=problem.noun,
+        chance=chances_of(problem, protocol.settings),
         predictions=said_by(entries, problem),
         truth={ids[row]: classes[problem.targets[row]] for row in problem.test.tolist()},
         parts={ids[row]: (classes[problem.targets[row]], sides[row]) for row in sorted(sides)},

@@ -8,7 +8,7 @@ from selfsup.evaluation.baselines import SCRATCH
 from selfsup.evaluation.draws import overlap
 from selfsup.evaluation.ground import Ground
 from selfsup.evaluation.intervals import MOST_OVERLAP
-from selfsup.evaluation.problem import Protocol
+from selfsup.evaluation.problem import Problem, Protocol
 from selfsup.evaluation.scoreboard import Entry
 from selfsup.run import Run
 
@@ -36,6 +36,8 @@ def notes_on(entries: Sequence[Entry], ground: Ground, *, protocol: Protocol, ru
             f"At {' and '.join(wide)} labels a class more than half of the labels there are take part in every draw: what other "
             "labels would change is not, or hardly, in the interval."
         )
+    if any(setting.nearest for setting in protocol.settings):
+        notes.append(_about_retrieval(problem))
     if problem.skewed:
         notes.append(
             f"Classes are skewed ({problem.counts.max()} to {problem.counts.min()}): scores are balanced accuracy: each class counts alike."
@@ -45,6 +47,13 @@ def notes_on(entries: Sequence[Entry], ground: Ground, *, protocol: Protocol, ru
     elif not any(entry.kind == "baseline" for entry in entries):
         notes.append("No baselines were scored: nothing here says that pretraining was of use.")
     return notes + _copy_notes(ground)
+
+
+def _about_retrieval(problem: Problem) -> str:
+    return (
+        f"recall@k: how often one of the k nearest of the other tested {problem.noun} ({len(problem.test)} in all) has the label of "
+        "the one looked at, by cosine in the layer that is used where nothing chooses one. No label is learned from."
+    )
 
 
 def _copy_notes(ground: Ground) -> list[str]:

@@ -16,6 +16,12 @@ class Setting:
     probe: str
     labels_per_class: int | str
 
+    @property
+    def nearest(self) -> int | None:
+        """The k of a recall@k, for which no label is learned from (`labels_per_class` is 0); None where a probe tells classes."""
+        name, _, k = self.probe.partition("@")
+        return int(k) if name == "recall" else None
+
     def __str__(self) -> str:
         """As it stands in messages."""
         return f"{self.probe}, {self.labels_per_class} labels a class"
@@ -25,8 +31,8 @@ class Setting:
 class Predictions:
     """S seeds, D draws, N tested items, K classes.
 
-    `predicted` holds class numbers (S, D, N); `average_precision` that of each class against the rest (S, D, K), not a number for a
-    class without tested items; `layers` the layer each probe chose (S, D).
+    `predicted` holds class numbers (S, D, N), or -1 for an item whose label was not found; `average_precision` that of each class against
+    the rest (S, D, K), not a number for a class without tested items; `layers` the layer each probe chose (S, D).
     """
 
     predicted: Int[np.ndarray, "S D N"]

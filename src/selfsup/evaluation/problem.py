@@ -15,6 +15,7 @@ from selfsup.evaluation.draws import draw_labels, holdout
 from selfsup.evaluation.metrics import is_skewed
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.probes import PROBES
+from selfsup.evaluation.retrieval import KS, RETRIEVAL
 from selfsup.evaluation.scoring import Task
 from selfsup.run import Run
 
@@ -38,22 +39,23 @@ class Protocol:
     groups: Any = None
 
     def __post_init__(self) -> None:
-        unknown = [name for name in self.probes if name not in PROBES]
-        if unknown or not self.probes:
-            raise ValueError(f"probes came as {list(self.probes)}: expected one or both of {', '.join(PROBES)}")
+        known = (*PROBES, RETRIEVAL)
+        if not self.probes or not set(self.probes) <= set(known):
+            raise ValueError(f"probes came as {list(self.probes)}: expected one or more of {', '.join(known)}")
         if self.draws < FEWEST_DRAWS:
             raise ValueError(f"draws came as {self.draws}: at least {FEWEST_DRAWS} are needed to tell how much a score hangs on the labels")
 
     @property
     def settings(self) -> list[Setting]:
-        """Every probe at every number of labels."""
-        return [Setting(probe, count) for probe in self.probes for count in self.labels_per_class]
+        """Every probe at every number of labels; retrieval learns from none."""
+        sought = [Setting(f"recall@{k}", 0) for k in KS] if RETRIEVAL in self.probes else []
+        return [Setting(probe, count) for probe in self.probes if probe != RETRIEVAL for count in self.labels_per_class] + sought
 
     @property
     def primary(self) -> Setting:
         """Linear at 10 labels a class; else the nearest to it that was asked for."""
-        probe = "linear" if "linear" in self.probes else self.probes[0]
-        return Setting(probe, primary_count(self.labels_per_class))
+        probes = sorted((setting.probe for setting in self.settings if not setting.nearest), key=lambda probe: probe != "linear")
+        return Setting(probes[0], primary_count(self.labels_per_class)) if probes else self.settings[0]
 
 
 def primary_count(labels_per_class: Sequence[LabelsPerClass]) -> LabelsPerClass:
@@ -136,7 +138,11 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     notes += lost
     targets, classes = np.where(targets >= 0, keep[targets], -1), [name for name, new in zip(found.classes, keep, strict=True) if new >= 0]
     train = np.flatnonzero((targets >= 0) & ~test)
-    drawn = {count: [train[draw] for draw in draw_labels(targets[train], count=count, draws=protocol.draws, seed=seed)] for count in counts}
+    drawn: dict[LabelsPerClass, list[Any]] = {
+        count: [train[draw] for draw in draw_labels(targets[train], count=count, draws=protocol.draws, seed=seed)] for count in counts
+    }
+    if RETRIEVAL in protocol.probes:
+        drawn[0] = [np.empty(0, dtype=np.int64)]
     notes += _scarcity(np.bincount(targets[train]), classes, counts)
     learnable = np.flatnonzero(~test & np.array([part != "test" for part in parts]))
     reference = np.sort(np.random.default_rng([seed, len(learnable)]).permutation(learnable)[:REFERENCE])

@@ -24,7 +24,8 @@ class Row:
     """One row of the score table: a run's or a baseline's score at one setting, with its 95 % interval.
 
     `value`, `low` and `high` are of `metric`; `seeds` counts pretrainings or initialisations; `layers` says how often each layer was
-    chosen, over seeds and draws. `average_precision` is the mean over classes of one against the rest.
+    chosen, over seeds and draws. `average_precision` is the mean over classes of one against the rest. A recall@k learns from no label:
+    its `labels_per_class` is 0, and its `average_precision` not a number.
     """
 
     row: str
@@ -97,7 +98,7 @@ class Results:
     """Scores with intervals beside baselines, and everything that must be known to read them.
 
     `chosen_layer` gives for each run folder the layer ("layer/pool") chosen most often at the primary setting; `embed` follows it. `noun`
-    is what an item is called. `answer` is what `compare` made of them.
+    is what an item is called; `chance` what blind choice finds, for each recall@k. `answer` is what `compare` made of them.
     """
 
     data: str
@@ -122,6 +123,7 @@ class Results:
     format: int = FORMAT
     noun: str = "pictures"
     answer: dict[str, Any] | None = None
+    chance: dict[str, float] = field(default_factory=dict)
     predictions: list[Prediction] = field(default_factory=list, repr=False, compare=False)
     truth: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     parts: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)
@@ -129,7 +131,7 @@ class Results:
 
     def find(self, row: str, *, probe: str | None = None, labels_per_class: LabelsPerClass | None = None) -> Row:
         """The row of that name, at the primary setting if nothing else is asked. Raises ValueError naming the rows there are."""
-        wanted = (row, probe or self.primary["probe"], labels_per_class or self.primary["labels_per_class"])
+        wanted = (row, probe or self.primary["probe"], self.primary["labels_per_class"] if labels_per_class is None else labels_per_class)
         for candidate in self.rows:
             if (candidate.row, candidate.probe, candidate.labels_per_class) == wanted:
                 return candidate

@@ -6,33 +6,23 @@ the embedding, whatever the order of items, and an embedding that has collapsed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 
-from selfsup.evaluation.intervals import Interval, Sample, mean_interval
+from selfsup.evaluation.metrics import item_weights
 from selfsup.evaluation.sparse import Rows, cosines
 
 KS = (1, 5, 10)
+
+RETRIEVAL = "retrieval"
+"""What a user asks for to have tested items sought from one another; its columns are recall@1, recall@5 and recall@10."""
 
 HUBS = 10
 """Neighbours over which the margin's local density is a mean. Conneau et al., ICLR 2018, arXiv 1710.04087, section 2.3."""
 
 CHUNK = 2**24
 """Similarities held in memory at once."""
-
-
-@dataclass(frozen=True)
-class Recall:
-    """The share of queries with a hit at k, over `queries` of them, and the share that blind choice would have."""
-
-    k: int
-    recall: Interval
-    chance: float
-    queries: int
 
 
 def ranks(
@@ -83,36 +73,23 @@ def chances(sought: Int[np.ndarray, "n"], candidates: int, *, k: int) -> Float[n
     return 1 - missed
 
 
-def label_recall(
-    features: Rows,
-    targets: Int[np.ndarray, "n"],
-    *,
-    queries: Int[np.ndarray, "q"],
-    gallery: Int[np.ndarray, "g"],
-    groups: Shaped[np.ndarray, "q"] | None = None,
-    ks: Sequence[int] = KS,
-) -> list[Recall]:
-    """Whether one of the k nearest items of the gallery has the query's label. A query that is in the gallery is not its own neighbour.
+def label_ranks(features: Rows, targets: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    """How many items of other labels are at least as near to each item as the nearest other item of its own; n where there is none."""
+    return ranks(features, features, sought=targets, keys=targets, own=np.arange(len(targets)))
 
-    Queries whose label no other item has are left out. Raises ValueError if none is left.
-    """
-    place = np.full(len(targets), -1)
-    place[gallery] = np.arange(len(gallery))
-    inside = place[queries] >= 0
-    sought = np.bincount(targets[gallery], minlength=int(targets.max()) + 1)[targets[queries]] - inside
-    some = sought > 0
-    if not some.any():
-        raise ValueError("no item has the label of another: expected two items of a class, to find one from the other.")
-    found = np.empty(len(queries), dtype=np.int64)
-    for own in (False, True):
-        part = np.flatnonzero(inside == own)
-        if len(part):
-            rows = queries[part]
-            mine = place[rows] if own else None
-            found[part] = ranks(features[rows], features[gallery], sought=targets[rows], keys=targets[gallery], own=mine)
-    sample = Sample(np.full(int(some.sum()), 1 / some.sum()), None if groups is None else groups[some])
-    expected = {k: np.where(inside, chances(sought, len(gallery) - 1, k=k), chances(sought, len(gallery), k=k)) for k in ks}
-    return [
-        Recall(k, mean_interval((found[some] < k)[None, None].astype(float), sample), float(expected[k][some].mean()), int(some.sum()))
-        for k in ks
-    ]
+
+def query_weights(targets: Int[np.ndarray, "n"], *, balanced: bool) -> Float[np.ndarray, "n"]:
+    """What each item counts as a query, summing to 1: nothing where no other item has its label. Raises ValueError if none has."""
+    weights = np.where(_others(targets) > 0, item_weights(targets, balanced=balanced), 0.0)
+    if not weights.any():
+        raise ValueError("no tested item has the label of another: expected two of a class, to find one from the other.")
+    return np.asarray(weights / weights.sum())
+
+
+def label_chance(targets: Int[np.ndarray, "n"], *, k: int, balanced: bool) -> float:
+    """The share of queries for which k other items, drawn blindly, would hold one of the same label."""
+    return float(chances(_others(targets), len(targets) - 1, k=k) @ query_weights(targets, balanced=balanced))
+
+
+def _others(targets: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    return np.asarray(np.bincount(targets)[targets] - 1)

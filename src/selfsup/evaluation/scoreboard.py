@@ -15,6 +15,7 @@ from selfsup.evaluation.intervals import Sample, difference_interval, mean_inter
 from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.problem import Problem
 from selfsup.evaluation.results import ClassScore, Comparison, Confusion, Prediction, Row
+from selfsup.evaluation.retrieval import label_chance, query_weights
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Entry:
     runs: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> dict[Setting, Predictions]:
+        """The settings at which classes were told."""
+        return {setting: found for setting, found in self.predictions.items() if not setting.nearest}
+
 
 def metric_name(problem: Problem) -> str:
     """What the scores are."""
@@ -40,7 +46,8 @@ def metric_name(problem: Problem) -> str:
 
 def sample_of(problem: Problem, setting: Setting) -> Sample:
     """The tested items as intervals see them."""
-    weights = metrics.item_weights(problem.truth, balanced=problem.skewed)
+    of_items = query_weights if setting.nearest else metrics.item_weights
+    weights = of_items(problem.truth, balanced=problem.skewed)
     return Sample(weights, problem.groups, overlap(problem.targets[problem.train], setting.labels_per_class))
 
 
@@ -57,10 +64,22 @@ def _row(entry: Entry, setting: Setting, problem: Problem) -> Row:
     seeds = found.predicted.shape[1] if entry.seeds is None else entry.seeds
     return Row(
         row=entry.name, kind=entry.kind, runs=list(entry.runs), probe=setting.probe, labels_per_class=setting.labels_per_class,
-        metric=metric_name(problem), value=interval.value, low=interval.low, high=interval.high, seeds=seeds,
+        metric=_metric(setting, problem), value=interval.value, low=interval.low, high=interval.high, seeds=seeds,
         layers=found.layer_counts(), accuracy=float(right.mean()), balanced_accuracy=float(right.mean((0, 1)) @ balanced),
         average_precision=_mean(found.average_precision),
     )  # fmt: skip
+
+
+def _metric(setting: Setting, problem: Problem) -> str:
+    if setting.nearest:
+        return f"balanced {setting.probe}" if problem.skewed else setting.probe
+    return metric_name(problem)
+
+
+def chances_of(problem: Problem, settings: Sequence[Setting]) -> dict[str, float]:
+    """What blind choice finds, for each recall@k."""
+    asked = {setting.probe: setting.nearest for setting in settings if setting.nearest}
+    return {probe: label_chance(problem.truth, k=k, balanced=problem.skewed) for probe, k in asked.items()}
 
 
 def comparisons_of(entries: Sequence[Entry], problem: Problem) -> list[Comparison]:
@@ -87,7 +106,7 @@ def confusion_of(entries: Sequence[Entry], problem: Problem) -> list[Confusion]:
     classes, truth = len(problem.classes), problem.truth
     result = []
     for entry in entries:
-        for setting, found in entry.predictions.items():
+        for setting, found in entry.told.items():
             flat = found.predicted.reshape(-1, len(truth))
             matrix = sum(metrics.confusion(truth, row, classes=classes) for row in flat) / len(flat)
             result.append(Confusion(entry.name, setting.probe, setting.labels_per_class, np.round(matrix, 2).tolist()))
@@ -98,7 +117,7 @@ def classes_of(entries: Sequence[Entry], problem: Problem) -> list[ClassScore]:
     """Recall and average precision of every class, averaged over seeds and draws."""
     result = []
     for entry in entries:
-        for setting, found in entry.predictions.items():
+        for setting, found in entry.told.items():
             hit = found.right(problem.truth).mean((0, 1))
             precision = found.average_precision.mean((0, 1))
             for number, label in enumerate(problem.classes):
@@ -112,7 +131,7 @@ def said_by(entries: Sequence[Entry], problem: Problem) -> list[Prediction]:
     names = np.array(problem.classes)
     result = []
     for entry in entries:
-        for setting, found in entry.predictions.items():
+        for setting, found in entry.told.items():
             for seed, draws in enumerate(found.predicted):
                 run = entry.runs[seed] if entry.runs else f"{entry.name} {seed + 1}"
                 for draw, predicted in enumerate(draws):

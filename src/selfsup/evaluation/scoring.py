@@ -12,6 +12,8 @@ from selfsup.evaluation.choice import Features, choose
 from selfsup.evaluation.metrics import average_precisions
 from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.probes import Standardiser, knn, linear, neighbours_for
+from selfsup.evaluation.retrieval import label_ranks
+from selfsup.evaluation.sparse import Rows
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,18 @@ def score(
     linear_too = standardise and any(setting.probe == "linear" for setting in settings)
     standardised = _standardise(features, task) if linear_too else features
     return {
-        setting: collect([_one_draw(standardised if setting.probe == "linear" else features, task, setting, draw, default)
+        setting: found_by_label(features[default][task.test], task, setting.nearest, default) if setting.nearest
+        else collect([_one_draw(standardised if setting.probe == "linear" else features, task, setting, draw, default)
                           for draw in task.draws[setting.labels_per_class]], task.truth)
         for setting in settings
     }  # fmt: skip
+
+
+def found_by_label(features: Rows, task: Task, nearest: int, layer: str) -> Predictions:
+    """Which tested items have one of their own label among the `nearest` other tested items: their class, else -1. Nothing is learned."""
+    hit = label_ranks(features, task.truth) < nearest
+    found = np.where(hit, task.truth, -1)[None, None].astype(np.int32)
+    return Predictions(found, np.full((1, 1, task.classes), np.nan), np.array([[layer]]))
 
 
 def collect(draws: Sequence[tuple[Float[np.ndarray, "N K"], str]], truth: Int[np.ndarray, "N"]) -> Predictions:

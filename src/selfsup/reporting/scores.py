@@ -38,10 +38,11 @@ def scores(results: Results, shades: dict[str, str], *, anchor: str = "scores", 
 
 def efficiency(results: Results, shades: dict[str, str], *, anchor: str = "labels") -> Html | None:
     """The section that plots score against labels a class: how much labelling a task saves. None with a single number of labels."""
-    if len({score.labels_per_class for score in results.scores}) < 2:
+    learned = [score for score in results.scores if score.labels_per_class != 0]
+    if len({score.labels_per_class for score in learned}) < 2:
         return None
-    probes = _probes(results)
-    bounds = [end for s in results.scores for end in (s.low, s.high, s.value) if math.isfinite(end)]
+    probes = [probe for probe in _probes(results) if any(score.probe == probe for score in learned)]
+    bounds = [end for s in learned for end in (s.low, s.high, s.value) if math.isfinite(end)]
     low, high = max(0.0, min(bounds, default=0.0) - 0.03), min(1.0, max(bounds, default=1.0) + 0.03)
     figures = [_efficiency_chart(results, probe, shades, (low, high)) for probe in probes]
     lead = "How far do few labels go? Coloured lines are tasks, grey ones baselines; bars are 95 % intervals. Both charts share one scale."
@@ -54,7 +55,7 @@ def efficiency(results: Results, shades: dict[str, str], *, anchor: str = "label
 
 
 def _probe(name: str) -> str:
-    return _PROBES.get(name, name)
+    return "Retrieval" if name.startswith("recall@") else _PROBES.get(name, name)
 
 
 def _label_counts(scores: Sequence[Score]) -> list[int | str]:
@@ -75,16 +76,23 @@ def _table(results: Results, shades: dict[str, str]) -> Html:
     for kind, row in rows:
         scored = [_score(cells.get((row, *column)), best[column], _class(column, results.primary)) for column in columns]
         body.append(tag("tr", _name(results, kind, row, shades), *scored))
-    first = tag("tr", tag("td"), *(tag("th", _probe(p), colspan=sum(c[0] == p for c in columns), class_="group") for p in _probes(results)))
-    titles = [
-        tag("th", "all" if n == "all" else plural(int(n), "label"), scope="col", class_=_class((p, n), results.primary)) for p, n in columns
-    ]
+    chance: dict[str, float] = results.facts.get("chance") or {}
+    if chance:
+        found = [tag("td", percent(chance[p]) if p in chance else tag("span", "–", class_="none")) for p, _ in columns]
+        body.append(tag("tr", tag("th", chip("chance", "var(--line)"), scope="row", class_="baseline"), *found))
+    groups = dict.fromkeys(_probe(p) for p, _ in columns)
+    first = tag("tr", tag("td"), *(tag("th", name, colspan=sum(_probe(p) == name for p, _ in columns), class_="group") for name in groups))
+    titles = [tag("th", _title(p, n), scope="col", class_=_class((p, n), results.primary)) for p, n in columns]
     head = tag("thead", first, tag("tr", tag("td"), *titles))
     return tag("div", tag("table", head, tag("tbody", *body), class_="scores"), class_="scroll", tabindex="0")
 
 
+def _title(probe: str, labels: int | str) -> str:
+    return probe if labels == 0 else "all" if labels == "all" else plural(int(labels), "label")
+
+
 def _class(column: tuple[str, int | str], primary: tuple[str, int | str]) -> str | None:
-    starts = "first " if column[1] == 1 else ""
+    starts = "first " if column[1] == 1 or column[0] == "recall@1" else ""
     return (starts + ("primary" if column == primary else "")).strip() or None
 
 
@@ -122,7 +130,7 @@ def _verdicts(results: Results, shades: dict[str, str]) -> Html:
     for probe, labels in keys:
         if (probe, labels) != results.primary:
             chosen = [c for c in results.comparisons if (c.probe, c.labels_per_class) == (probe, labels)]
-            others.append(_matrix(chosen, shades, f"{_probe(probe)}, {labels_title(labels)}"))
+            others.append(_matrix(chosen, shades, probe if labels == 0 else f"{_probe(probe)}, {labels_title(labels)}"))
     more = (
         tag("details", tag("summary", "Differences at other numbers of labels and with other probes"), tag("div", *others, class_="pair"))
         if others

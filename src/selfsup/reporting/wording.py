@@ -84,5 +84,7 @@ def task_title(name: str) -> str:
 
 
 def labels_title(labels_per_class: int | str) -> str:
-    """10 -> "10 labels a class"; "all" -> "all labels"."""
+    """10 -> "10 labels a class"; "all" -> "all labels"; 0 -> "no label", where nothing is learned from them."""
+    if labels_per_class == 0:
+        return "no label"
     return "all labels" if labels_per_class == "all" else plural(int(labels_per_class), "label") + " a class"

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from selfsup.data.documents.document import Document
-from selfsup.data.documents.hashes import HashCounts, HashSet, Numbers, hash_of
+from selfsup.data.documents.hashes import HashCounts, HashSet, hash_of
 
 _QUOTED = re.compile(r"\A\s*(?:>\s?)+")
 _SPEAKS = re.compile(r"[^\W_][\W_]*[^\W_]")  # two letters or digits
