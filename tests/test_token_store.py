@@ -28,6 +28,7 @@ from selfsup.data.tokens.hold_out import HoldOut
 from selfsup.data.tokens.language_table import language_table
 from selfsup.data.tokens.mixture import Mixing, Mixture
 from selfsup.data.tokens.progress import count_in_words
+from selfsup.data.tokens.repeated import Repeated
 from selfsup.data.tokens.store import TokenStore
 from selfsup.data.tokens.survey import survey
 from selfsup.data.tokens.tokenizer import Tokenizer
@@ -521,6 +522,7 @@ LARGE = """
 import resource, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
+from selfsup.data.tokens.repeated import Repeated
 from selfsup.data.tokens.store import TokenStore
 from selfsup.data.tokens.writing import write_tokens
 from selfsup.data.tokens.tokenizer import Tokenizer
@@ -567,3 +569,33 @@ def test_state_survives_the_disk(tmp_path: Path) -> None:
         draft.append("train", {"tokens": np.arange(5, dtype=np.uint16)})
         draft.commit()
     assert read_state(tmp_path / "d") == state
+
+
+def told_of(texts: list[str], folder: Path) -> str | None:
+    """What the notes of a token store say of repeats."""
+    written = write(Texts([Text(str(number), text) for number, text in enumerate(texts)], name="mails"), folder)
+    return TokenStore.open(written, context=2).notes.get("mails")
+
+
+def test_repeats_are_noticed_and_what_to_do_is_said(tmp_path: Path) -> None:
+    own = [f"Text number {number} says what no other text says of {number * number}." for number in range(90)]
+    assert told_of(own, tmp_path / "own") is None
+    assert told_of([*own, own[3]], tmp_path / "one") is None, "1 of 91 is not worth a word"
+    words = "10 of 100 documents (10 %) are copies of others; --deduplicate leaves them out"
+    assert told_of([*own, *(f" {text}\n" for text in own[:10])], tmp_path / "copies") == words
+    footer = "This message is confidential and meant for you alone."
+    texts = [f"{text}\n{footer}" if number < 45 else text for number, text in enumerate(own)]
+    share = 45 * len(footer) / sum(map(len, texts))
+    expected = f"{100 * share:.0f} % of the text are lines that more than 6 documents have; --deduplicate leaves them out"
+    assert told_of(texts, tmp_path / "lines") == expected
+    assert told_of([f"{text}\n{footer}" if number < 6 else text for number, text in enumerate(own)], tmp_path / "six") is None
+
+
+def test_of_very_many_documents_some_are_watched_with_all_their_copies() -> None:
+    """Of 40,000 documents 30 % are copies; 1,000 hashes at most are held, and tell it to a few points."""
+    repeated = Repeated(most=1000)
+    for number in range(40_000):
+        repeated.add(f"Document {number if number < 28_000 else number - 28_000}")
+        assert len(repeated.watched) <= 1000
+    assert repeated.copies == pytest.approx(0.3, abs=0.04)
+    assert str(repeated.in_words()).startswith("about ")

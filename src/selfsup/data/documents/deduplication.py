@@ -14,6 +14,9 @@ from selfsup.data.documents.document import Document, Documents, Findings
 from selfsup.data.documents.hashes import HashSet, Numbers, hash_of
 from selfsup.data.documents.repetition import NOTHING, Lines, Repetition, find_repetition, key_of, key_of_quotation
 
+MOST_DOCUMENTS = 6
+"""Documents that may share a line: Llama 3 takes 6 ("The Llama 3 Herd of Models", 2024, arXiv 2407.21783, section 3.1.1)."""
+
 _VERSION = 2  # of what is left out: part of the fingerprint
 _NAMED = 50  # of the most frequent lines
 _SHOWN = 200  # characters of each
@@ -127,13 +130,12 @@ class Deduplicated(Documents):
 
 
 def deduplicate(
-    documents: Documents, *, most_documents: int = 6, quotes: bool = True, signatures: bool = True, most_lines: int = 4_000_000
+    documents: Documents, *, most_documents: int = MOST_DOCUMENTS, quotes: bool = True, signatures: bool = True, most_lines: int = 4_000_000
 ) -> Deduplicated:
     """The documents without what they repeat: a first pass counts, each later one leaves out.
 
     Left out are documents that equal an earlier one but for case and white space; lines that are in more than `most_documents` different
-    documents (Llama 3 takes 6: "The Llama 3 Herd of Models", 2024, arXiv 2407.21783, section 3.1.1); with `quotes`, blocks of lines that
-    begin with > when half of them or more are in another document too, if need be broken into other lines, with the line before that ends
+    documents; with `quotes`, blocks of lines that begin with > when half of them or more are in another document too, if need be broken into other lines, with the line before that ends
     in a colon; with `signatures`, what follows a line of two dashes, up to 20 lines, on the same condition. Lines without two letters or
     digits stay.
 

@@ -24,6 +24,7 @@ from selfsup.data.splits import Part
 from selfsup.data.tokens.files import FORMAT, PARTS, Draft, State, drop_outdated, publish, read_state
 from selfsup.data.tokens.hold_out import HoldOut
 from selfsup.data.tokens.progress import TextMeter, count_in_words
+from selfsup.data.tokens.repeated import Repeated
 from selfsup.data.tokens.streams import TextDocument, TextDocuments, language_of
 from selfsup.data.tokens.survey import Survey, byte_count
 from selfsup.data.tokens.tokenizer import Ids, Tokenizer
@@ -105,7 +106,8 @@ def _fill(draft: Draft, documents: TextDocuments, tokenizer: Tokenizer, *, rule:
     state = draft.state
     block: list[Encoded] = []
     tokens, announced = 0, not progress
-    stream = _readable(documents)
+    repeated = Repeated()
+    stream = repeated.watching(_readable(documents))
     deque(islice(stream, state.read), maxlen=0)  # what an earlier process has stored
     with TextMeter("tokenising", None, shown=progress, done=state.characters) as meter:
         start = time.perf_counter()
@@ -126,6 +128,10 @@ def _fill(draft: Draft, documents: TextDocuments, tokenizer: Tokenizer, *, rule:
                 block, tokens = [], 0
         _store(draft, block, tokenizer.end, tokenizer.unk)
     state.skipped, state.notes = dict(documents.skipped), dict(documents.notes)
+    if words := repeated.in_words():
+        state.notes[documents.name] = "; ".join(filter(None, (state.notes.get(documents.name), words)))
+        if progress:
+            print(f"{documents.name}: {words}", file=sys.stderr, flush=True)
 
 
 def _readable(documents: TextDocuments) -> Iterator[TextDocument]:
