@@ -522,7 +522,6 @@ LARGE = """
 import resource, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from selfsup.data.tokens.repeated import Repeated
 from selfsup.data.tokens.store import TokenStore
 from selfsup.data.tokens.writing import write_tokens
 from selfsup.data.tokens.tokenizer import Tokenizer

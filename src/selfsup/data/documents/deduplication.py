@@ -135,9 +135,9 @@ def deduplicate(
     """The documents without what they repeat: a first pass counts, each later one leaves out.
 
     Left out are documents that equal an earlier one but for case and white space; lines that are in more than `most_documents` different
-    documents; with `quotes`, blocks of lines that begin with > when half of them or more are in another document too, if need be broken into other lines, with the line before that ends
-    in a colon; with `signatures`, what follows a line of two dashes, up to 20 lines, on the same condition. Lines without two letters or
-    digits stay.
+    documents; with `quotes`, blocks of lines that begin with > when half of them or more are in another document too, if need be broken
+    into other lines, with the line before that ends in a colon; with `signatures`, what follows a line of two dashes, up to 20 lines, on
+    the same condition. Lines without two letters or digits stay.
 
     Memory: a million documents take 24 to 48 MB, and half as much again for moments; a million different lines take 20 MB, and four times
     that for moments. Of more than `most_lines` the rarest are forgotten, `dropped.inexact` says how rare. A piece of a file that was cut
