@@ -73,7 +73,8 @@ def test_texts_are_sought_from_one_another_on_the_command_line(folder: Path, cap
     page = run.folder.joinpath("report.html").read_text(encoding="utf-8")
     for words in ("recall@10", "Retrieval", "chance", chance, "recall@k: how often"):
         assert words in page, words
-    assert "0 labels" not in page
+    assert "Retrieval by label, recall@1, on" in page
+    assert "The score that decides is tinted: recall@1. A task" in page
 
 
 @pytest.mark.parametrize("name", ["bert-tiny", "gpt2-tiny"])

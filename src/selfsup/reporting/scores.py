@@ -27,9 +27,10 @@ def scores(results: Results, shades: dict[str, str], *, anchor: str = "scores", 
     """The section on scores of one results.json. `hidden` are names that must not be said, if samples are to be left out."""
     metric = str(results.facts.get("metric", "accuracy"))
     probe, labels = results.primary
+    decides = probe if labels == 0 else f"{_probe(probe).lower()}, {labels_title(labels)}"
     lead = (
-        f"{metric.capitalize()} in % by labels a class, 95 % interval beneath. The score that decides is tinted: {_probe(probe).lower()}, "
-        f"{labels_title(labels)}. A task is better only where the paired interval of the difference lies above the strongest baseline."
+        f"{metric.capitalize()} in % by labels a class, 95 % interval beneath. The score that decides is tinted: {decides}. "
+        "A task is better only where the paired interval of the difference lies above the strongest baseline."
     )
     notes = _notes(results, hidden)
     title = "Scores" if anchor == "scores" else f"Scores in {results.folder.name}"

@@ -81,9 +81,8 @@ def _explanation(collected: Collected, results: Results | None, deciding: Compar
         return tag("p", words, tag("code", "selfsup evaluate RUN DATA --labels LABELS"), class_="under")
     probe, labels = results.primary
     metric, test = str(results.facts.get("metric", "accuracy")), results.facts.get("test")
-    what = f"{metric.capitalize()} of a {probe} probe on {labels_title(labels)}" + (
-        f", on {plural(int(test), f'held-out {results.noun}')}." if test else "."
-    )
+    scored = f"{metric.capitalize()} of a {probe} probe on {labels_title(labels)}" if labels != 0 else f"Retrieval by label, {probe}"
+    what = scored + (f", on {plural(int(test), f'held-out {results.noun}')}." if test else ".")
     if deciding is None:
         return tag("p", what + " No baseline was scored beside it, so the number alone says little.", class_="under")
     between = f"95 % interval of the difference: {_range(deciding)} points. "
