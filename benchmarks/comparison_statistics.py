@@ -24,7 +24,7 @@ from selfsup.comparison.efficiency import label_efficiency
 from selfsup.comparison.estimates import ASSUMED_SEED_SPREAD, Estimates, estimate
 from selfsup.comparison.outlook import outlook
 from selfsup.comparison.power import needs
-from selfsup.evaluation.intervals import LEVEL
+from selfsup.probing.intervals import LEVEL
 
 Cells = list[str]
 

@@ -22,8 +22,8 @@ from statistics import mean
 from real_data import saved
 from selfsup.evaluation import LanguageScores, ModellingScores, evaluate_across_languages, evaluate_language_modelling
 from selfsup.evaluation.across_languages import LanguageRow
-from selfsup.evaluation.intervals import Interval
 from selfsup.evaluation.parallel import Pairing
+from selfsup.probing.intervals import Interval
 from selfsup.reporting.languages import read_languages
 from selfsup.run import Run
 from tasks import Case, pretrained

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from selfsup.evaluation.intervals import Sample
+from selfsup.probing.intervals import Sample
 
 ITEM, ITEM_OF_UNIT, ITEM_OF_TRAINING = 0.6, 0.1, 0.1
 """Shares of the variance. Rightness averaged over three seeds and ten draws then correlates by about 0.7 between units, as on solar

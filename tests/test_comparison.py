@@ -14,7 +14,6 @@ from sklearn.datasets import load_digits
 
 import selfsup
 from command_line import failure, success
-from selfsup import finetuning
 from selfsup.comparison import Compared, assembly, compare, validation
 from selfsup.comparison.climbing import Climb
 from selfsup.comparison.measuring import Measured
@@ -167,7 +166,7 @@ def hurried(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(validation, "REPEATS", 2)
     patch.setattr(loop, "LOOKS", 1)
     for name in ("FEWEST_STEPS", "MOST_STEPS"):
-        patch.setattr(finetuning, name, 4)
+        patch.setattr(f"selfsup.finetuning.recipe.{name}", 4)
     patch.setattr(baselines, "INITIALISATIONS", 2)
 
 

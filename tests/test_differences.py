@@ -6,7 +6,7 @@ from scipy import special, stats
 
 from selfsup.comparison.differences import differences, p_values
 from selfsup.comparison.estimates import ASSUMED_SEED_SPREAD, Errors, estimate, moderated
-from selfsup.evaluation.intervals import Sample, difference_interval
+from selfsup.probing.intervals import Sample, difference_interval
 
 
 def even(items: int, *, overlap: float = 0.0) -> Sample:

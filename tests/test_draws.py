@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfsup.evaluation.draws import check_labels_per_class, draw_labels, holdout, overlap, stratified_folds, subsample
+from selfsup.probing.draws import check_labels_per_class, draw_labels, holdout, overlap, stratified_folds, subsample
 
 TARGETS = np.repeat([0, 1, 2], [20, 7, 3])
 

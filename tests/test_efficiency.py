@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selfsup.comparison.efficiency import label_efficiency
-from selfsup.evaluation.intervals import Sample
+from selfsup.probing.intervals import Sample
 
 ITEMS = 400
 SAMPLE = Sample(np.full(ITEMS, 1 / ITEMS))

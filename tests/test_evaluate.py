@@ -12,7 +12,6 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import normalize
 
-from selfsup import finetuning
 from selfsup.backbones import build, save_backbone
 from selfsup.data import make_split, open_source, open_store
 from selfsup.embedding import embed
@@ -30,8 +29,8 @@ MakeRun = Callable[..., Run]
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Baselines of a few steps."""
-    monkeypatch.setattr(finetuning, "FEWEST_STEPS", 6)
-    monkeypatch.setattr(finetuning, "MOST_STEPS", 6)
+    monkeypatch.setattr("selfsup.finetuning.recipe.FEWEST_STEPS", 6)
+    monkeypatch.setattr("selfsup.finetuning.recipe.MOST_STEPS", 6)
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_tested_pictures_are_sought_from_one_another(make_run: MakeRun, tmp_path
     assert results.primary == {"probe": "linear", "labels_per_class": 1}
     against = {probe: {c.against for c in results.comparisons if c.probe == probe} for probe in ("linear", "recall@10")}
     assert against == {"linear": {"raw pixels", "from scratch"}, "recall@10": {"raw pixels"}}
-    assert not [record for record in (*results.confusion, *results.per_class) if record.probe != "linear"]
+    assert {record.probe for record in results.confusion} == {record.probe for record in results.per_class} == {"linear"}
     again = evaluate(runs, IMAGES, probes=("retrieval",), seed=7, **asked)
     assert again.find("simclr", probe="recall@5").value == own.value
     assert again.primary == {"probe": "recall@1", "labels_per_class": 0}

@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from selfsup import finetuning
 from selfsup.backbones import Backbone, build
 from selfsup.data import open_source, open_store
 from selfsup.embedding import PictureReading
-from selfsup.finetuning import Classifier, Recipe, _class_weights, train_classifier, tuned
+from selfsup.finetuning import Classifier, Recipe, train_classifier, tuned, tuning
+from selfsup.finetuning.training import _loss_weights
 from selfsup.views import Augment
 
 DIGITS = load_digits()
@@ -77,7 +77,7 @@ def test_options_are_settled_one_after_the_other(backbone: Backbone, pictures: P
             share = right[tried[-1]]
             return np.where(np.eye(3)[truth] > 0, share, (1 - share) / 2)
 
-    monkeypatch.setattr(finetuning, "train_classifier", lambda *_, recipe, **__: Fake(recipe))
+    monkeypatch.setattr(tuning, "train_classifier", lambda *_, recipe, **__: Fake(recipe))
     augments = [Augment(8, crop=(low, 1.0)) for low in (0.1, 0.5, 0.8)]
     options = {"augment": augments, "learning_rate": (1e-3, 2e-3)}
     found = tuned(backbone, pictures, rows=ROWS, targets=TARGETS[ROWS], recipe=Recipe(GENTLE, learning_rate=1e-3), options=options)
@@ -101,7 +101,7 @@ def test_steps_follow_the_labels() -> None:
 def test_balanced_loss_hears_the_small_class(backbone: Backbone, pictures: PictureReading) -> None:
     """30 of one class and 2 of another: weights 32/60 and 32/4, so that both sum to 16; and the loss listens to them."""
     targets = np.repeat([0, 1], [30, 2])
-    assert _class_weights(targets, 2).tolist() == pytest.approx([32 / 60, 32 / 4])
+    assert _loss_weights(targets, 2).tolist() == pytest.approx([32 / 60, 32 / 4])
     plain, balanced = Recipe(GENTLE, steps=3, learning_rate=1e-3), Recipe(GENTLE, steps=3, learning_rate=1e-3, balanced=True)
     models = [
         train_classifier(backbone, pictures, rows=ROWS[:32], targets=targets, classes=2, recipe=recipe) for recipe in (plain, balanced)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selfsup.evaluation.intervals import Interval, Sample, difference_interval, mean_interval
+from selfsup.probing.intervals import Interval, Sample, difference_interval, mean_interval
 
 
 def even(items: int) -> np.ndarray:

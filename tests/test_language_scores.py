@@ -21,13 +21,13 @@ from selfsup.embedding import embed, opened_for
 from selfsup.embedding.texts import Texts
 from selfsup.evaluation import evaluate, evaluate_across_languages, evaluate_language_modelling
 from selfsup.evaluation.held_out import model_texts
-from selfsup.evaluation.intervals import ratio_interval
 from selfsup.evaluation.language_modelling import joined
 from selfsup.evaluation.modelling_scores import compressed
 from selfsup.evaluation.parallel import find_translations, parallel_of, translated_pairs
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.transfer import Languages, summary_of, told_right
 from selfsup.evaluation.translations import MARK, of_columns, of_documents, of_paragraphs, paragraphs_of
+from selfsup.probing.intervals import ratio_interval
 from selfsup.reporting.report import report
 from selfsup.run import Run
 from selfsup.trained import load_task, save_heads

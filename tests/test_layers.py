@@ -29,6 +29,7 @@ ORDER = (
     "generation",
     "pretraining",
     "embedding",
+    "probing",
     "finetuning",
     "evaluation",
     "reporting",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from selfsup.evaluation import metrics
+from selfsup.probing import metrics
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1])
 CALLED = np.array([0, 0, 0, 1, 1, 0])

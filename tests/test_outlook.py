@@ -6,7 +6,7 @@ from scipy import stats
 
 from selfsup.comparison import outlook as module
 from selfsup.comparison.outlook import outlook, outlook_of
-from selfsup.evaluation.intervals import Sample
+from selfsup.probing.intervals import Sample
 
 BUDGETS = [1.0, 2.0, 4.0, 8.0]
 

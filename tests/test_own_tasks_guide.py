@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from selfsup import cli, finetuning
+from selfsup import cli
 
 PAGE = Path(__file__).parents[1] / "docs" / "own_tasks.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
@@ -34,8 +34,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         told = ("the bill for order", "the lamp of room")[index % 2]
         (folder / f"{index}.txt").write_text(f"Dear all, {told} {index} has come again. " * (8 + index % 5), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(finetuning, "FEWEST_STEPS", 6)
-    monkeypatch.setattr(finetuning, "MOST_STEPS", 6)
+    monkeypatch.setattr("selfsup.finetuning.recipe.FEWEST_STEPS", 6)
+    monkeypatch.setattr("selfsup.finetuning.recipe.MOST_STEPS", 6)
     return tmp_path
 
 

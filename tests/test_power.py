@@ -9,7 +9,7 @@ from scipy import stats
 from selfsup.comparison.dropping import clearly_below
 from selfsup.comparison.estimates import estimate
 from selfsup.comparison.power import Design, Variation, needs, visible
-from selfsup.evaluation.intervals import Sample
+from selfsup.probing.intervals import Sample
 
 DESIGN = Design(units=5, seeds=3, draws=10, items=500)
 VARIATION = Variation(seed=2 * 0.015**2, draw=2 * 0.012**2, item=0.04, overlap=0.0, shared_freedom=0.0, seeds_seen=True)

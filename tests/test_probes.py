@@ -7,12 +7,12 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from selfsup.evaluation import logistic
-from selfsup.evaluation.choice import DEFAULT_STRENGTH, STRENGTHS, Choice, choose
-from selfsup.evaluation.draws import draw_labels
 from selfsup.evaluation.predictions import Setting
-from selfsup.evaluation.probes import Standardiser, class_weights, knn, linear, neighbours_for, one_hot
-from selfsup.evaluation.scoring import Task, default_layer, score
+from selfsup.evaluation.scoring import Task, score
+from selfsup.probing import logistic
+from selfsup.probing.choice import DEFAULT_STRENGTH, STRENGTHS, Choice, choose, default_layer
+from selfsup.probing.draws import draw_labels
+from selfsup.probing.probes import Standardiser, class_weights, knn, linear, neighbours_for, one_hot
 
 IMAGES, TARGETS = load_digits(return_X_y=True)
 RAW = np.maximum(IMAGES @ np.random.default_rng(0).normal(size=(64, 200)), 0)

@@ -17,21 +17,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-from selfsup import finetuning
 from selfsup.data import make_split
 from selfsup.embedding import TextReading, embed, text_networks
 from selfsup.embedding.encoded import Encoded
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation import Results, evaluate, evaluate_across_languages, probes
+from selfsup.evaluation import Results, evaluate, evaluate_across_languages
 from selfsup.evaluation import texts as ground
-from selfsup.evaluation.choice import choose
-from selfsup.evaluation.draws import draw_labels
 from selfsup.evaluation.predictions import Setting
-from selfsup.evaluation.probes import knn, linear
 from selfsup.evaluation.scoring import Task, score
-from selfsup.evaluation.sparse import dense
 from selfsup.evaluation.text_copies import near_text_copies
 from selfsup.evaluation.words import KINDS, counted, semantic, some_to_fit, vectoriser
+from selfsup.probing import probes
+from selfsup.probing.choice import choose
+from selfsup.probing.draws import draw_labels
+from selfsup.probing.probes import knn, linear
+from selfsup.probing.sparse import dense
 from selfsup.run import Run
 from text_stand_ins import TOPICS, Bag, ListOfTexts, Text, WordEncoder, topic_texts
 
@@ -186,8 +186,8 @@ MakeRun = Callable[..., Run]
 @pytest.fixture
 def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
     """Runs of no training: a small network each, and a tokeniser for all."""
-    monkeypatch.setattr(finetuning, "FEWEST_STEPS", 20)
-    monkeypatch.setattr(finetuning, "MOST_STEPS", 20)
+    monkeypatch.setattr("selfsup.finetuning.recipe.FEWEST_STEPS", 20)
+    monkeypatch.setattr("selfsup.finetuning.recipe.MOST_STEPS", 20)
 
     def network_in(folder: str | Path) -> tuple[Bag, list[str]]:
         network = Bag(causal="causal" in Path(folder).name)

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from command_line import success
-from selfsup import finetuning
 from selfsup.backbones import TextBackbone, Vocabulary, build_text, save_text_backbone
 from selfsup.data import make_split
 from selfsup.data.documents import open_documents
@@ -95,8 +94,8 @@ def test_pools_are_those_of_the_backbone_itself(folder: Path, name: str) -> None
 
 
 def test_from_files_to_results(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finetuning, "FEWEST_STEPS", 4)
-    monkeypatch.setattr(finetuning, "MOST_STEPS", 4)
+    monkeypatch.setattr("selfsup.finetuning.recipe.FEWEST_STEPS", 4)
+    monkeypatch.setattr("selfsup.finetuning.recipe.MOST_STEPS", 4)
     runs = [run_of(folder, "masked_lm", seed=seed) for seed in (0, 1)]
     other = run_of(folder, "other", seed=5, backbone_name="gpt2-tiny")
     results = evaluate(runs, labels="folder", probes=("linear",), labels_per_class=(5,), weights=other.folder)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from selfsup import cli, finetuning
+from selfsup import cli
 from selfsup.backbones import save_text_backbone
 from selfsup.commands.application import app
 from selfsup.contract.text_trials import byte_vocabulary
@@ -50,8 +50,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Tokenizer.bytes().save(tmp_path / "FOLDER")
     save_text_backbone(backbone(size=byte_vocabulary().size, context=128), tmp_path / "FOLDER")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(finetuning, "FEWEST_STEPS", 6)
-    monkeypatch.setattr(finetuning, "MOST_STEPS", 6)
+    monkeypatch.setattr("selfsup.finetuning.recipe.FEWEST_STEPS", 6)
+    monkeypatch.setattr("selfsup.finetuning.recipe.MOST_STEPS", 6)
     return tmp_path
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from selfsup.evaluation import evaluate as evaluate
     from selfsup.evaluation import evaluate_across_languages as evaluate_across_languages
     from selfsup.evaluation import evaluate_language_modelling as evaluate_language_modelling
+    from selfsup.finetuning import Model as Model
+    from selfsup.finetuning import Predictions as Predictions
+    from selfsup.finetuning import finetune as finetune
+    from selfsup.finetuning import predict as predict
     from selfsup.generation import generate as generate
     from selfsup.generation import reconstruct as reconstruct
     from selfsup.pretext import Pretext as Pretext
@@ -31,6 +35,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Compared": "selfsup.comparison",
     "Embeddings": "selfsup.embedding",
+    "Model": "selfsup.finetuning",
+    "Predictions": "selfsup.finetuning",
     "Pretext": "selfsup.pretext",
     "Results": "selfsup.evaluation",
     "Run": "selfsup.run",
@@ -41,7 +47,9 @@ _HOMES = {
     "evaluate": "selfsup.evaluation",
     "evaluate_across_languages": "selfsup.evaluation",
     "evaluate_language_modelling": "selfsup.evaluation",
+    "finetune": "selfsup.finetuning",
     "generate": "selfsup.generation",
+    "predict": "selfsup.finetuning",
     "pretrain": "selfsup.pretraining",
     "reconstruct": "selfsup.generation",
     "report": "selfsup.reporting",

@@ -17,7 +17,7 @@ def evaluate(
         list[str], typer.Argument(metavar="RUN... [DATA]", help="Folders of runs, then the data to score on; by default the first run's.")
     ],
     labels: Annotated[str | None, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)] = None,
-    probes: Annotated[str, typer.Option(help="Ways to score, with commas: linear, knn, retrieval.")] = "linear,knn",
+    probes: Annotated[str, typer.Option(help="Ways to score: linear, knn, finetune (takes long), retrieval.")] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
     draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 5,
     baselines: Annotated[

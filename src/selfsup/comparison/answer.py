@@ -99,7 +99,7 @@ def answered(results: Results, climb: Climb, finalists: Sequence[Unit], seeds: i
         unit.folder(climb.seed + number): unit.name for unit in climb.state.units for number in range(seeds) if unit.name in last.scores
     }
     primary = results.primary["probe"], results.primary["labels_per_class"]
-    settings = dict.fromkeys([primary, *((row.probe, row.labels_per_class) for row in results.rows if row.kind == "run")])
+    settings = dict.fromkeys([primary, *((said.probe, said.labels_per_class) for said in results.predictions)])
     uses = [_use(tables_of(results, folders, *setting), problem, *setting) for setting in settings]
     best = uses[0].best
     own = {name: unit for name, unit in folders.items() if unit == best}

@@ -21,9 +21,10 @@ from selfsup.comparison.units import Unit
 from selfsup.comparison.validation import Validation
 from selfsup.comparison.wishes import Comparing, comparing
 from selfsup.evaluation import Results, evaluate
-from selfsup.evaluation.choice import FEWEST
 from selfsup.evaluation.problem import LabelsPerClass, Problem
-from selfsup.finetuning import TUNING_FOLDS, Recipe
+from selfsup.finetuning import Recipe
+from selfsup.finetuning.tuning import TUNING_FOLDS
+from selfsup.probing.choice import FEWEST
 from selfsup.reporting.report import report
 from selfsup.run import Run
 from selfsup.train.log import clock

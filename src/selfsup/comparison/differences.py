@@ -23,7 +23,7 @@ from scipy import stats
 
 from selfsup.comparison.chances import Chances, chances_of, own_variances
 from selfsup.comparison.estimates import Errors, Estimates, estimate
-from selfsup.evaluation.intervals import LEVEL, Interval, Sample, interval_around
+from selfsup.probing.intervals import LEVEL, Interval, Sample, interval_around
 
 Verdict = Literal["the best", "not told apart from the best", "worse"]
 Answer = Literal["the best is told", "some are worse", "cannot tell"]

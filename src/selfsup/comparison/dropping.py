@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from selfsup.comparison.estimates import estimate
-from selfsup.evaluation.intervals import LEVEL, Interval, Sample
+from selfsup.probing.intervals import LEVEL, Interval, Sample
 
 
 @dataclass(frozen=True)

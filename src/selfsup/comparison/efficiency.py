@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from selfsup.evaluation.intervals import Interval, Sample, draw_part, influence_of, influence_part, interval_around, spread_part
+from selfsup.probing.intervals import Interval, Sample, draw_part, influence_of, influence_part, interval_around, spread_part
 
 
 @dataclass(frozen=True)

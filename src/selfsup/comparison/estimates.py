@@ -2,7 +2,7 @@
 
 A unit (a task on a backbone) has a table of rightness of shape (S seeds, D draws, N items). Draws and items are the same for all units and
 are paired; seeds are not, and every unit may have its own number of them. The variance of a difference is the sum of three parts, as in
-`selfsup.evaluation.intervals`, each estimated from what it varies over, so that the sum errs on the wide side:
+`selfsup.probing.intervals`, each estimated from what it varies over, so that the sum errs on the wide side:
 
 - seeds: two or three a unit say little, so their variance is pooled over units, with the sum of their degrees of freedom;
 - draws of labels: variance of the paired difference, draw by draw. Units with the same backbone err together, others do not, so pairs
@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
 
-from selfsup.evaluation.intervals import LEVEL, Sample, influence_of, widened_by_overlap
+from selfsup.probing.intervals import LEVEL, Sample, influence_of, widened_by_overlap
 
 ASSUMED_SEED_SPREAD = 0.02
 """Standard deviation of a score over seeds where no unit has two: on the wide side of what was seen (docs/results.md)."""

@@ -16,7 +16,7 @@ from scipy import stats
 
 from selfsup.comparison.chances import own_variances
 from selfsup.comparison.estimates import estimate
-from selfsup.evaluation.intervals import LEVEL, Interval, Sample
+from selfsup.probing.intervals import LEVEL, Interval, Sample
 
 FEWEST_RUNGS = 3
 RATES = (0.0, 0.125, 0.25, 0.5, 1.0)

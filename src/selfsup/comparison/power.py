@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from selfsup.comparison.estimates import KNOWN, Estimates
-from selfsup.evaluation.intervals import LEVEL, widened_by_overlap
+from selfsup.probing.intervals import LEVEL, widened_by_overlap
 
 POWER = 0.8
 MOST_SEEDS = 20

@@ -10,9 +10,9 @@ from typing import Any
 
 from selfsup.comparison.units import Unit, units_of
 from selfsup.data.documents.kind import looks_like_text
-from selfsup.evaluation.draws import check_labels_per_class
 from selfsup.evaluation.problem import LabelsPerClass, Protocol
 from selfsup.options import check_choice
+from selfsup.probing.draws import check_labels_per_class
 from selfsup.tasks import find_task
 from selfsup.train.budget import seconds_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfsup.comparison.answer import Answer, Use
-from selfsup.evaluation.intervals import Interval
+from selfsup.probing.intervals import Interval
 
 PAYS = {
     "better": "Pretraining pays: {unit} is better than {against}, the strongest row without it, by {points}.",

@@ -84,6 +84,11 @@ class PictureReading(Reading[Backbone]):
         image = batch["image"].to(rng.device)
         return (plain(image, network.size) if augment is None else augment(image, rng, batch["aspect"].to(rng.device)),)
 
+    @staticmethod
+    def vectors(network: Backbone, inputs: Inputs, layer: str) -> Float[Tensor, "B D"]:
+        """Pooled maps."""
+        return _pool(network.features(*inputs), layer)
+
     def _whole(self, network: Backbone, rows: Tensor) -> Float[Tensor, "b C S S"]:
         place = next(network.parameters()).device
         return plain(self.store.batch(rows)["image"].to(place), network.size)

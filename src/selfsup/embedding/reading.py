@@ -89,6 +89,11 @@ class Reading(ABC, Generic[Network]):
     def view(self, network: Network, rows: Tensor, *, augment: Augment | None, rng: torch.Generator) -> Inputs:
         """A random view of each of some rows, on the device of `rng`, as `embed` takes it: what a classifier is trained on."""
 
+    @staticmethod
+    @abstractmethod
+    def vectors(network: Network, inputs: Inputs, layer: str) -> Float[Tensor, "B D"]:
+        """Pooled features of views at `NAME/POOL`, with gradients, in the network's mode: for whole items `pooled` gives the same."""
+
     def embeddings(
         self, network: Network, rows: Sequence[int] | Tensor, *, layers: Sequence[str] | None = None
     ) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from selfsup.backbones.text import attended_mean
 from selfsup.data.documents import deduplicate, open_documents
 from selfsup.data.tokens.streams import TextDocuments
 from selfsup.data.tokens.tokenizer import Tokenizer
@@ -121,3 +122,19 @@ class TextReading(Reading[Any]):
             ids[place, :length] = torch.from_numpy(self.encoded.read(row, start, length).astype(np.int64))
         attended = torch.arange(ids.shape[1]) < torch.from_numpy(shown)[:, None]
         return ids.to(rng.device), attended.to(rng.device)
+
+    @staticmethod
+    def vectors(network: Any, inputs: Inputs, layer: str) -> Float[Tensor, "B D"]:
+        """Pooled tokens."""
+        ids, attended = inputs
+        states = network.features(ids, attended)
+        if layer == f"{BOTH}/mean":
+            return (attended_mean(states[network.layers[0]], attended) + attended_mean(states[network.layers[-1]], attended)) / 2
+        name, _, pool = layer.partition("/")
+        if pool == "mean":
+            return attended_mean(states[name], attended)
+        there = attended.any(1)[:, None]
+        if pool == "max":
+            return torch.where(there, states[name].masked_fill(~attended[:, :, None], -torch.inf).amax(1), 0.0)
+        last = (attended.sum(1) - 1).clamp(min=0)[:, None, None].expand(-1, 1, states[name].shape[2])
+        return torch.where(there, states[name].gather(1, last).squeeze(1), 0.0)

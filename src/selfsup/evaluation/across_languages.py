@@ -16,15 +16,14 @@ import torch
 from selfsup.embedding import TextReading, told_for
 from selfsup.embedding import text_networks as networks
 from selfsup.evaluation.baselines import INITIALISATIONS, UNTRAINED, WEIGHTS, Told
-from selfsup.evaluation.choice import Features
-from selfsup.evaluation.draws import LabelsPerClass
 from selfsup.evaluation.language_questions import Labelled, Sought, labelled_texts, sought_texts
 from selfsup.evaluation.parallel import Parallel
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
-from selfsup.evaluation.scoring import default_layer
 from selfsup.evaluation.texts import TextGround
 from selfsup.evaluation.transfer import Summary, Transfer
 from selfsup.evaluation.words import vectoriser
+from selfsup.probing.choice import Features, default_layer
+from selfsup.probing.draws import LabelsPerClass
 from selfsup.run import Run, write_whole
 from selfsup.train.distributed import device
 

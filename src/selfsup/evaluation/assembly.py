@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 from selfsup.embedding import opened_for
 from selfsup.evaluation import baselines as beside
 from selfsup.evaluation.baselines import Told
-from selfsup.evaluation.draws import check_labels_per_class
+from selfsup.evaluation.finetuned import score_finetuned
 from selfsup.evaluation.ground import Ground
 from selfsup.evaluation.kinds import ground_of
 from selfsup.evaluation.notes import notes_on
-from selfsup.evaluation.predictions import stack
+from selfsup.evaluation.predictions import Setting, stack
 from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.results import Results
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
@@ -30,6 +31,7 @@ from selfsup.evaluation.scoreboard import (
     said_by,
 )
 from selfsup.options import check_choice
+from selfsup.probing.draws import check_labels_per_class
 from selfsup.run import Run
 
 MOST_CLASSES = 40
@@ -63,12 +65,14 @@ def evaluate(
     `runs` are scored on the items of `data` (by default what the first was pretrained on), of which those are tested that the runs
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
-    drawn, `seed` what they follow from. `baselines` are all, none (False) or some: "untrained", "scratch", which takes longest, and
-    "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more; `scratch_at` are the numbers of labels
-    that "scratch" is trained with, by default all. `text`, `id`, `language` and `encoding`
-    say how texts are read, as for `pretrain`; what is not said is as the first run had it, if it learned from this data. Writes
-    results.json, predictions.parquet and labels.parquet into `out` (by default the folder the runs are in), and results.json and
-    labels.parquet into each run.
+    drawn, `seed` what they follow from. The probe "finetune", which takes long, is what `finetune` makes of each draw. `baselines` are
+    all, none (False) or some: "untrained", "scratch", which takes longest, and "pixels" for pictures, "tfidf" and "lsa" for texts;
+    drawn, `seed` what they follow from. The probe "finetune", which takes long, is what `finetune` makes of each draw. `baselines` are
+    all, none (False) or some: "untrained", "scratch", which takes longest, and "pixels" for pictures, "tfidf" and "lsa" for texts;
+    `weights` are the user's own, for one more; `scratch_at` are the numbers of labels that "scratch" is trained with, by default all.
+    `text`, `id`, `language` and `encoding` say how texts are read, as for `pretrain`; what is not said is as the first run had it, if it
+    learned from this data. Writes results.json, predictions.parquet and labels.parquet into `out` (by default the folder the runs are in),
+    and results.json and
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
     opened = opened_runs(runs)
@@ -116,13 +120,17 @@ def _run_entries(runs: Sequence[Run], grounds: Grounds, *, protocol: Protocol, t
     """The rows of the runs."""
     entries = []
     for name, seeds in rows_by_seed(runs).items():
-        found = []
+        found, kept = [], Counter[Setting]()
         for run in seeds:
             told(f"run {run.name}")
             reading, problem = grounds[run.name].reading, grounds[run.name].problem
-            found.append(beside.score_network(reading.network(run), reading, problem=problem, settings=protocol.settings))
+            network = reading.network(run)
+            scored = beside.score_network(network, reading, problem=problem, settings=protocol.frozen) if protocol.frozen else {}
+            tuned = score_finetuned(run, network, reading, problem=problem, settings=protocol.settings, told=told)
+            found.append(scored | {setting: one.predictions for setting, one in tuned.items()})
+            kept.update({setting: one.kept_probe for setting, one in tuned.items()})
         joined = {setting: stack([one[setting] for one in found]) for setting in protocol.settings}
-        entries.append(Entry(name, "run", len(seeds), joined, tuple(run.name for run in seeds)))
+        entries.append(Entry(name, "run", len(seeds), joined, tuple(run.name for run in seeds), kept_probe=kept))
     return entries
 
 
@@ -140,21 +148,22 @@ def _baseline_entries(
     alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         alike.setdefault(grounds[run.name].backbone(run), []).append(run)
-    settings = protocol.settings
+    settings = protocol.frozen
     first = grounds[runs[0].name]
-    simple = {name: row for name, row in first.simple_rows.items() if name in wanted}
+    simple = {name: row for name, row in first.simple_rows.items() if name in wanted and settings}
     entries = [Entry(row, "baseline", 1, first.simple(name, settings, told=told)) for name, row in simple.items()]
     for number, same in enumerate(alike.values()):
         ground = grounds[same[0].name]
         setup, suffix = ground.setup(same), "" if len(alike) == 1 else f" ({ground.described(same[0])})"
-        if "untrained" in wanted:
+        if "untrained" in wanted and settings:
             bare = beside.untrained(setup, settings, told=told)
             entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
         if "scratch" in wanted:
-            some = [item for item in settings if not item.nearest and (scratch_at is None or item.labels_per_class in scratch_at)]
+            wanted_at = [item for item in protocol.settings if scratch_at is None or item.labels_per_class in scratch_at]
+            some = [item for item in wanted_at if not item.nearest]
             if some:
                 entries.append(Entry(beside.SCRATCH + suffix, "baseline", None, beside.from_scratch(setup, some, told=told)))
-        if weights is not None and (number == 0 or not ground.own_networks):
+        if weights is not None and settings and (number == 0 or not ground.own_networks):
             network, reading, remarks = ground.weights(setup, weights)
             told(f"{beside.WEIGHTS} ({weights})")
             own = beside.score_network(network, reading, problem=setup.problem, settings=settings)

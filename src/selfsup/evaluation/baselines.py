@@ -20,11 +20,11 @@ from torch import nn
 
 from selfsup.embedding import Reading
 from selfsup.evaluation.cache import cached, digest
-from selfsup.evaluation.choice import FEWEST, Features
 from selfsup.evaluation.predictions import Predictions, Setting, stack
 from selfsup.evaluation.problem import Problem
-from selfsup.evaluation.scoring import collect, default_layer, score
+from selfsup.evaluation.scoring import collect, score
 from selfsup.finetuning import Recipe, train_classifier, tuned
+from selfsup.probing.choice import FEWEST, Features, default_layer
 from selfsup.train.distributed import device
 
 UNTRAINED, SCRATCH, WEIGHTS = "untrained", "from scratch", "your weights"

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from selfsup.embedding.windows import cut
-from selfsup.evaluation.intervals import Interval, ratio_interval
+from selfsup.probing.intervals import Interval, ratio_interval
 
 RATE = 0.15
 """Share of the tokens that are hidden to be guessed, whatever a network was trained with: as in BERT, and in ModernBERT's evaluation."""

@@ -15,14 +15,14 @@ from selfsup.embedding import TextReading, parts_in
 from selfsup.embedding.text_networks import tokenizer_digest
 from selfsup.embedding.text_reading import documents_of
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation.choice import Features
-from selfsup.evaluation.draws import LabelsPerClass, holdout, subsample
 from selfsup.evaluation.parallel import Found, Pairs, Parallel, find_translations, names_across, parallel_of, translated_pairs
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.problem import REFERENCE
-from selfsup.evaluation.sparse import Rows
 from selfsup.evaluation.transfer import Languages, Right, Summary, Transfer, summary_of, told_right, transfers
 from selfsup.evaluation.translations import translations_in
+from selfsup.probing.choice import Features
+from selfsup.probing.draws import LabelsPerClass, holdout, subsample
+from selfsup.probing.sparse import Rows
 from selfsup.run import Run
 
 MOST = 10_000

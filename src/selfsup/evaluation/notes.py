@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfsup.evaluation.baselines import SCRATCH
-from selfsup.evaluation.draws import overlap
 from selfsup.evaluation.ground import Ground
-from selfsup.evaluation.intervals import MOST_OVERLAP
 from selfsup.evaluation.problem import Problem, Protocol
 from selfsup.evaluation.scoreboard import Entry
+from selfsup.probing.draws import overlap
+from selfsup.probing.intervals import MOST_OVERLAP
 from selfsup.run import Run
 
 
@@ -29,6 +29,10 @@ def notes_on(entries: Sequence[Entry], ground: Ground, *, protocol: Protocol, ru
         seeds = [run.seed for run in runs if run.name in entry.runs]
         if len(set(seeds)) < len(seeds):
             notes.append(f"Runs of {entry.name} have equal seeds ({', '.join(map(str, seeds))}): their spread says less than it seems.")
+        for setting, kept in entry.kept_probe.items():
+            total = entry.predictions[setting].layers.size
+            where = f"{setting.labels_per_class} labels a class"
+            notes.append(f"{entry.name}, fine-tuned at {where}: in {kept} of {total} draws the linear probe told held-back labels better.")
     shares = {count: overlap(problem.targets[problem.train], count) for count in protocol.labels_per_class}
     wide = [str(count) for count, share in shares.items() if share > MOST_OVERLAP]
     if wide:

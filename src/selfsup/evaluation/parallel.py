@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from selfsup.data.documents.languages import name_without
-from selfsup.evaluation.intervals import Interval, influence_part, interval_around, spread_part
 from selfsup.evaluation.retrieval import KS, chances, densities, ranks
-from selfsup.evaluation.sparse import Rows
+from selfsup.probing.intervals import Interval, influence_part, interval_around, spread_part
+from selfsup.probing.sparse import Rows
 
 FEWEST = 2
 """Translations that two languages must share."""

@@ -21,16 +21,17 @@ from selfsup.data import Store
 from selfsup.embedding import PictureReading, Reading
 from selfsup.evaluation.baselines import Setup, Told, baseline_key
 from selfsup.evaluation.cache import cached
-from selfsup.evaluation.choice import Features
 from selfsup.evaluation.copies import near_copies
 from selfsup.evaluation.ground import Ground
 from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.problem import Problem
 from selfsup.evaluation.scoring import score
 from selfsup.finetuning import Recipe
+from selfsup.finetuning.kinds import augment_of
+from selfsup.probing.choice import Features
 from selfsup.run import Run
 from selfsup.train.precision import Kernels
-from selfsup.views import Augment, plain
+from selfsup.views import plain
 
 PIXEL_SIDE = 32
 """Pixels a side of the pictures behind the raw-pixel row, at most: more add columns and hardly tell more."""
@@ -110,16 +111,6 @@ class PictureGround(Ground):
         """Pictures whose thumbnails are alike."""
         tested = self.problem.test
         return near_copies(self.reading.store, np.setdiff1d(np.arange(len(self.reading.ids)), tested), tested)
-
-
-def augment_of(run: Run) -> Augment:
-    """The views a run was trained with, as far as its options name them. Colours stay as they are where no option speaks of them."""
-    known = {item.name for item in dataclasses.fields(Augment)} - {"size", "crop", "noise"}
-    named = {name: tuple(value) if isinstance(value, list) else value for name, value in run.options.items() if name in known}
-    options: dict[str, Any] = {"jitter": 0.0, "grey": 0.0} | named
-    smallest = run.options.get("crop", 0.2)
-    smallest = smallest if isinstance(smallest, float | int) and 0 < smallest <= 1 else 0.2  # a user's task may mean something else by it
-    return Augment(size=run.size, crop=(float(smallest), 1.0), **options)
 
 
 def pixel_features(store: Store, rows: Int[np.ndarray, "n"], *, reference: Int[np.ndarray, "r"], size: int) -> Features:

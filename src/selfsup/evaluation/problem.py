@@ -11,15 +11,20 @@ from jaxtyping import Bool, Int
 
 from selfsup.data import Labels, Split, make_split, read_labels
 from selfsup.embedding import Reading
-from selfsup.evaluation.draws import draw_labels, holdout
-from selfsup.evaluation.metrics import is_skewed
 from selfsup.evaluation.predictions import Setting
-from selfsup.evaluation.probes import PROBES
 from selfsup.evaluation.retrieval import KS, RETRIEVAL
 from selfsup.evaluation.scoring import Task
+from selfsup.probing.draws import draw_labels, holdout
+from selfsup.probing.metrics import is_skewed
+from selfsup.probing.probes import PROBES as FROZEN
 from selfsup.run import Run
 
 LabelsPerClass = int | str
+
+FINETUNE = "finetune"
+"""The probe that trains the network too."""
+
+PROBES = (*FROZEN, FINETUNE, RETRIEVAL)
 
 FEWEST_DRAWS = 5
 
@@ -39,9 +44,8 @@ class Protocol:
     groups: Any = None
 
     def __post_init__(self) -> None:
-        known = (*PROBES, RETRIEVAL)
-        if not self.probes or not set(self.probes) <= set(known):
-            raise ValueError(f"probes came as {list(self.probes)}: expected one or more of {', '.join(known)}")
+        if not self.probes or not set(self.probes) <= set(PROBES):
+            raise ValueError(f"probes came as {list(self.probes)}: expected one or more of {', '.join(PROBES)}")
         if self.draws < FEWEST_DRAWS:
             raise ValueError(f"draws came as {self.draws}: at least {FEWEST_DRAWS} are needed to tell how much a score hangs on the labels")
 
@@ -50,6 +54,11 @@ class Protocol:
         """Every probe at every number of labels; retrieval learns from none."""
         sought = [Setting(f"recall@{k}", 0) for k in KS] if RETRIEVAL in self.probes else []
         return [Setting(probe, count) for probe in self.probes if probe != RETRIEVAL for count in self.labels_per_class] + sought
+
+    @property
+    def frozen(self) -> list[Setting]:
+        """Those of them that leave the network as it is."""
+        return [setting for setting in self.settings if setting.probe != FINETUNE]
 
     @property
     def primary(self) -> Setting:

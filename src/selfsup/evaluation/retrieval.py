@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 
-from selfsup.evaluation.metrics import item_weights
-from selfsup.evaluation.sparse import Rows, cosines
+from selfsup.probing.metrics import item_weights
+from selfsup.probing.sparse import Rows, cosines
 
 KS = (1, 5, 10)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
-from selfsup.evaluation import metrics
-from selfsup.evaluation.draws import overlap
-from selfsup.evaluation.intervals import Sample, difference_interval, mean_interval
 from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.problem import Problem
 from selfsup.evaluation.results import ClassScore, Comparison, Confusion, Prediction, Row
 from selfsup.evaluation.retrieval import label_chance, query_weights
+from selfsup.probing import metrics
+from selfsup.probing.draws import overlap
+from selfsup.probing.intervals import Sample, difference_interval, mean_interval
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Entry:
     """One row with all it said.
 
     `runs` are the names of run folders, one a seed. `seeds` counts pretrainings or initialisations; None means one for every draw.
-    `remarks` are for the notes.
+    `remarks` are for the notes; `kept_probe` says in how many draws fine-tuning was not better than the linear probe, which was kept.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Entry:
     predictions: Mapping[Setting, Predictions]
     runs: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    kept_probe: Mapping[Setting, int] = field(default_factory=dict)
 
     @property
     def told(self) -> dict[Setting, Predictions]:

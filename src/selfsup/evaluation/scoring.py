@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from selfsup.evaluation.choice import Features, choose
-from selfsup.evaluation.metrics import average_precisions
 from selfsup.evaluation.predictions import Predictions, Setting
-from selfsup.evaluation.probes import Standardiser, knn, linear, neighbours_for
 from selfsup.evaluation.retrieval import label_ranks
-from selfsup.evaluation.sparse import Rows
+from selfsup.probing.choice import Features, choose
+from selfsup.probing.metrics import average_precisions
+from selfsup.probing.probes import Standardiser, knn, linear, neighbours_for
+from selfsup.probing.sparse import Rows
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,6 @@ def collect(draws: Sequence[tuple[Float[np.ndarray, "N K"], str]], truth: Int[np
         np.stack([average_precisions(truth, scores) for scores, _ in draws])[None],
         np.array([layer for _, layer in draws])[None],
     )
-
-
-def default_layer(names: Sequence[str]) -> str:
-    """The mean of the last but one layer (of the only one, if there is one), from names like "stage3/mean", shallow to deep."""
-    layers = list(dict.fromkeys(name.rpartition("/")[0] for name in names))
-    wanted = f"{layers[-2:][0]}/mean"
-    return wanted if wanted in names else names[0]
 
 
 def _standardise(features: Features, task: Task) -> Features:

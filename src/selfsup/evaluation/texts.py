@@ -15,7 +15,6 @@ from selfsup.embedding import Reading, TextReading
 from selfsup.embedding import text_networks as networks
 from selfsup.evaluation.baselines import Setup, Told, baseline_key
 from selfsup.evaluation.cache import cached, digest
-from selfsup.evaluation.choice import Features
 from selfsup.evaluation.ground import Ground
 from selfsup.evaluation.predictions import Predictions, Setting
 from selfsup.evaluation.problem import Problem
@@ -23,6 +22,7 @@ from selfsup.evaluation.scoring import score
 from selfsup.evaluation.text_copies import near_text_copies
 from selfsup.evaluation.words import COMPONENTS, Counted, counted, semantic, some_to_fit
 from selfsup.finetuning import Recipe
+from selfsup.probing.choice import Features
 from selfsup.run import Run
 from selfsup.train.precision import Kernels
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from selfsup.evaluation import metrics
-from selfsup.evaluation.choice import Features
-from selfsup.evaluation.draws import LabelsPerClass, draw_labels, overlap
-from selfsup.evaluation.intervals import Interval, Sample, mean_interval
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.scoring import Task, score
+from selfsup.probing import metrics
+from selfsup.probing.choice import Features
+from selfsup.probing.draws import LabelsPerClass, draw_labels, overlap
+from selfsup.probing.intervals import Interval, Sample, mean_interval
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from selfsup.embedding.texts import Texts
-from selfsup.evaluation.choice import Features
-from selfsup.evaluation.sparse import Sparse
+from selfsup.probing.choice import Features
+from selfsup.probing.sparse import Sparse
 
 COMPONENTS = (100, 300)
 """Of latent semantic analysis. Deerwester et al., Journal of the American Society for Information Science 41, 1990, found 100 best."""

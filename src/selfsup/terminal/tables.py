@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from selfsup.evaluation.intervals import Interval
+    from selfsup.probing.intervals import Interval
 
 
 def table_of(*columns: str, header: bool = True) -> Table:

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from selfsup.evaluation import logistic
-from selfsup.evaluation.sparse import Rows, both_dense, cosines, is_sparse, large_linear
+from selfsup.probing import logistic
+from selfsup.probing.sparse import Rows, both_dense, cosines, is_sparse, large_linear
 
 PROBES = ("linear", "knn")
 
@@ -96,8 +96,17 @@ def linear(
     if is_sparse(train) and train.shape[0] > MOST_DENSE:
         return large_linear(train, targets, test, classes=classes, strength=strength, weights=weights)
     rows, others = both_dense(train, test)
-    several = torch.as_tensor(weights)[None]
-    rotated = logistic.rotate(torch.as_tensor(rows, dtype=torch.float64)[None], several)
-    fitted = logistic.fit(rotated.rows, one_hot(targets, classes), weights=several, strengths=[strength])
-    scores = logistic.logits(rotated.bring(torch.as_tensor(others, dtype=torch.float64)[None]), fitted)
-    return np.asarray(torch.softmax(scores[0, 0], dim=1).numpy())
+    planes, offsets = linear_weights(rows, targets, classes=classes, strength=strength, balanced=balanced)
+    scores = torch.as_tensor(others, dtype=torch.float64) @ planes.T + offsets
+    return np.asarray(torch.softmax(scores, dim=1).numpy())
+
+
+def linear_weights(
+    train: Float[np.ndarray, "n d"], targets: Int[np.ndarray, "n"], *, classes: int, strength: float, balanced: bool = False
+) -> tuple[Float[Tensor, "K d"], Float[Tensor, "K"]]:
+    """The fitted linear probe itself, in float64: scores before the softmax are `x @ weights.T + offsets`."""
+    several = torch.as_tensor(class_weights(targets, balanced=balanced))[None]
+    rotated = logistic.rotate(torch.as_tensor(train, dtype=torch.float64)[None], several)
+    fitted = logistic.fit(rotated.rows, one_hot(targets, classes), weights=several, strengths=[strength])[0, 0]
+    planes = rotated.axes[0] @ fitted[:-1]
+    return planes.T.contiguous(), fitted[-1] - (rotated.centre[0] @ planes)[0]

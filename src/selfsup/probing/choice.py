@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from selfsup.evaluation import logistic
-from selfsup.evaluation.draws import stratified_folds, subsample
-from selfsup.evaluation.metrics import item_weights
-from selfsup.evaluation.probes import class_weights, neighbours_for, one_hot, vote
-from selfsup.evaluation.sparse import Rows, dense
+from selfsup.probing import logistic
+from selfsup.probing.draws import stratified_folds, subsample
+from selfsup.probing.metrics import item_weights
+from selfsup.probing.probes import class_weights, neighbours_for, one_hot, vote
+from selfsup.probing.sparse import Rows, dense
 
 Features = Mapping[str, Rows]
 """Candidate features of the same items, by name ("layer/pool"); rows of words are sparse."""
@@ -83,6 +83,13 @@ def choose(
     quality = np.concatenate([_quality(truth, targets, folds, balanced) for truth in truths])  # (layers, strengths)
     layer, strength = np.unravel_index(int(quality.argmax()), quality.shape)
     return Choice(names[int(layer)], strengths[int(strength)])
+
+
+def default_layer(names: Sequence[str]) -> str:
+    """The mean of the last but one layer (of the only one, if there is one), from names like "stage3/mean", shallow to deep."""
+    layers = list(dict.fromkeys(name.rpartition("/")[0] for name in names))
+    wanted = f"{layers[-2:][0]}/mean"
+    return wanted if wanted in names else names[0]
 
 
 def _quality(scores: Float[Tensor, "L n S K"], targets: Int[np.ndarray, "n"], folds: Int[np.ndarray, "n"], balanced: bool) -> np.ndarray:

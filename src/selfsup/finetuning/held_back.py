@@ -1,0 +1,99 @@
+"""Labels held back: what classifiers say of labelled items they did not learn from, which is all that choices rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from selfsup.embedding import Reading
+from selfsup.finetuning.beginning import Frozen
+from selfsup.finetuning.classifier import between, probe_classifier
+from selfsup.finetuning.recipe import Recipe
+from selfsup.finetuning.training import train_classifier
+from selfsup.probing.choice import Choice
+from selfsup.probing.draws import stratified_folds
+from selfsup.probing.metrics import item_weights
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How far to go from the linear probe to where fine-tuning ended. All are read off one training, as stopping early would have to be too."""
+
+FOLDS = 3
+
+ENOUGH = 200
+"""Held-back items that will do: where one fold has as many, the others are not trained."""
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """What was said of held-back items: scores before the softmax by share, the truth, and the fold that each item was in."""
+
+    logits: Mapping[float, Float[np.ndarray, "n K"]]
+    truth: Int[np.ndarray, "n"]
+    folds: Int[np.ndarray, "n"]
+    balanced: bool
+
+    @property
+    def weights(self) -> Float[np.ndarray, "n"]:
+        """What each item counts, summing to 1."""
+        return item_weights(self.truth, balanced=self.balanced)
+
+    def right(self, share: float) -> Float[np.ndarray, "n"]:
+        """1 where an item was told right."""
+        return np.asarray(self.logits[share].argmax(1) == self.truth, dtype=np.float64)
+
+    def accuracy(self, share: float) -> float:
+        """Share told right; with every class counted alike where they are skewed."""
+        return float(self.weights @ self.right(share))
+
+    def quality(self, share: float) -> float:
+        """What choices are made by: accuracy, and a hundredth of the truth's mean probability to settle what is equal."""
+        shares = torch.softmax(torch.as_tensor(self.logits[share]), dim=1).numpy()
+        return self.accuracy(share) + 0.01 * float(self.weights @ shares[np.arange(len(self.truth)), self.truth])
+
+
+def hold_back(
+    network: nn.Module,
+    reading: Reading[Any],
+    *,
+    frozen: Frozen,
+    rows: Int[np.ndarray, "n"],
+    choice: Choice,
+    recipe: Recipe,
+    seed: int = 0,
+    told: Callable[[str], None] = lambda words: None,
+) -> HeldBack:
+    """Fine-tune on all but one fold of the labels, from a probe fitted on these, and say what the items of that fold are.
+
+    Items that are alone in their class are learned from and never held back.
+    """
+    folds = stratified_folds(frozen.targets, folds=FOLDS, seed=seed + 1)  # not those that the layer was chosen with
+    judged = range(FOLDS) if (folds == 0).sum() < ENOUGH else range(1)
+    logits: dict[float, list[np.ndarray]] = {share: [] for share in SHARES}
+    places = []
+    for number in judged:
+        inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
+        if not len(outside):
+            continue
+        told(f"labels held back, part {number + 1} of {len(judged)}")
+        start = frozen.start(choice, inside)
+        first = probe_classifier(network, type(reading), frozen.classes, start)
+        last = train_classifier(
+            network, reading, rows=rows[inside], targets=frozen.targets[inside], classes=frozen.classes, recipe=recipe, seed=seed,
+            start=start,
+        )  # fmt: skip
+        for share in SHARES:
+            logits[share].append(between(first, last, share).logits(reading, rows[outside]))
+        places.append(outside)
+    if not places:
+        nothing = np.zeros((0, frozen.classes))
+        return HeldBack(dict.fromkeys(SHARES, nothing), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), frozen.balanced)
+    every = np.concatenate(places)
+    return HeldBack(
+        {share: np.concatenate(parts) for share, parts in logits.items()}, frozen.targets[every], folds[every], frozen.balanced
+    )  # fmt: skip
