@@ -32,6 +32,7 @@ ORDER = (
     "probing",
     "finetuning",
     "evaluation",
+    "downstream",
     "reporting",
     "comparison",
     "doctor",

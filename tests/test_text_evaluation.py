@@ -169,3 +169,23 @@ def test_hidden_tokens_are_guessed_by_a_masked_model(monkeypatch: pytest.MonkeyP
 def test_a_task_without_words_is_refused() -> None:
     with pytest.raises(ValueError, match="SimCSE predicts no words"):
         model_texts(SimCSE(backbone("bert-tiny")), held(topic_texts(2)), TOKENIZER)
+
+
+def test_numbers_and_several_labels_of_texts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uses beyond classes read texts as classes are read, beside LSA."""
+    from selfsup.downstream import evaluate_multi_label, evaluate_regression, networks
+
+    monkeypatch.setattr(networks, "INITIALISATIONS", 1)
+    run = run_of(folder, "masked_lm")
+    ids = [document.id for document in open_documents(folder)]
+    topics = {name: name.partition("/")[0] for name in ids}
+    several = {name: f"{topic};{'even' if place % 2 else 'odd'}" for place, (name, topic) in enumerate(topics.items())}
+    found = evaluate_multi_label(run, folder, labels=several, labelled=("all",))
+    assert {row.row for row in found.rows} == {"masked_lm", "LSA", "untrained"}
+    assert found.noun == "documents"
+    assert {"even", "odd"} < set(found.classes)
+    scores = {part.name: part.scores["LSA"] for part in found.parts}
+    assert min(scores[name] for name in set(topics.values())) > 0.9 > max(scores["even"], scores["odd"])
+    numbers = {name: float(sorted(set(topics.values())).index(topic)) for name, topic in topics.items()}
+    told = evaluate_regression(run, folder, labels=numbers, labelled=("all",))
+    assert told.find("LSA").value > 0.5

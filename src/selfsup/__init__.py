@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from selfsup.comparison import Compared as Compared
     from selfsup.comparison import compare as compare
+    from selfsup.downstream import evaluate_detection as evaluate_detection
+    from selfsup.downstream import evaluate_multi_label as evaluate_multi_label
+    from selfsup.downstream import evaluate_regression as evaluate_regression
+    from selfsup.downstream import evaluate_segmentation as evaluate_segmentation
     from selfsup.embedding import Embeddings as Embeddings
     from selfsup.embedding import embed as embed
     from selfsup.evaluation import Results as Results
@@ -45,6 +49,10 @@ _HOMES = {
     "compare": "selfsup.comparison",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",
+    "evaluate_detection": "selfsup.downstream",
+    "evaluate_multi_label": "selfsup.downstream",
+    "evaluate_regression": "selfsup.downstream",
+    "evaluate_segmentation": "selfsup.downstream",
     "evaluate_across_languages": "selfsup.evaluation",
     "evaluate_language_modelling": "selfsup.evaluation",
     "finetune": "selfsup.finetuning",

@@ -37,10 +37,10 @@ def names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def parse_counts(text: str) -> tuple[int | str, ...]:
+def parse_counts(text: str, option: str = "--labels-per-class") -> tuple[int | str, ...]:
     """`"1,5,all"` as `(1, 5, "all")`. Raises ValueError for anything but whole numbers from 1 and `all`."""
     words = names_in(text)
     wrong = [word for word in words if word != "all" and not (word.isascii() and word.isdigit() and int(word) > 0)]
     if wrong:
-        raise ValueError(f"--labels-per-class got {wrong[0]!r}; expected whole numbers and `all`, with commas: 1,5,10,all.")
+        raise ValueError(f"{option} got {wrong[0]!r}; expected whole numbers and `all`, with commas: 1,5,10,all.")
     return tuple(word if word == "all" else int(word) for word in words)

@@ -138,11 +138,11 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     targets = np.array([values[name] for name in reading.ids])
     _check_classes(found, targets, noun)
     notes = _label_notes(found, noun)
-    parts = _parts(runs, reading)
+    parts = parts_in_runs(runs, reading)
     seed, counts = protocol.seed, protocol.labels_per_class
     members = groups_of(protocol.groups, runs, reading)
-    test, seen = _test_rows(targets, parts, members, seed=seed)
-    notes += [_transductive(noun)] if seen else []
+    test, seen = tested_rows(targets, parts, members, seed=seed)
+    notes += [transductive(noun)] if seen else []
     keep, lost = _usable(found.classes, targets, test, noun)
     notes += lost
     targets, classes = np.where(targets >= 0, keep[targets], -1), [name for name, new in zip(found.classes, keep, strict=True) if new >= 0]
@@ -162,7 +162,7 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     )  # fmt: skip
 
 
-def _parts(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None]:
+def parts_in_runs(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None]:
     """What each item was to the runs: "train", "test", or None for data they have not seen. Raises ValueError if they differ."""
     every = [reading.parts_in(run) for run in runs]
     for run, parts in zip(runs, every, strict=True):
@@ -188,7 +188,7 @@ def groups_of(groups: Any, runs: Sequence[Run], reading: Reading[Any]) -> np.nda
     return np.array([known.get(name, f"alone: {name}") for name in reading.ids])
 
 
-def _test_rows(
+def tested_rows(
     targets: Int[np.ndarray, "n"], parts: Sequence[str | None], groups: np.ndarray | None, *, seed: int
 ) -> tuple[Bool[np.ndarray, "n"], bool]:
     """Which labelled rows are tested, and whether pretraining saw any of them."""
@@ -206,7 +206,8 @@ def _test_rows(
     return test, any(part == "train" for part, tested in zip(parts, test, strict=True) if tested)
 
 
-def _transductive(noun: str) -> str:
+def transductive(noun: str) -> str:
+    """The note on scores whose tested items took part in pretraining."""
     return (
         f"Transductive: the run held out no labelled {noun.removesuffix('s')}, so the fifth that is tested here was seen, without labels, "
         "in pretraining."

@@ -77,7 +77,7 @@ def choose(
     chosen = {name: dense(features[name][used]) for name in names}
     strengths = STRENGTHS if probe == "linear" else (DEFAULT_STRENGTH,)
     if probe == "linear":
-        truths = _linear_truths(chosen, targets, folds, balanced)
+        truths = linear_truths(chosen, targets, folds, balanced=balanced)
     else:
         truths = _knn_truths(chosen, targets, folds, neighbours_for(labels_per_class), balanced)
     quality = np.concatenate([_quality(truth, targets, folds, balanced) for truth in truths])  # (layers, strengths)
@@ -102,7 +102,7 @@ def _quality(scores: Float[Tensor, "L n S K"], targets: Int[np.ndarray, "n"], fo
     return np.asarray(((right + 0.01 * probability) * weights).sum(1).numpy())
 
 
-def _linear_truths(features: Dense, targets: np.ndarray, folds: np.ndarray, balanced: bool) -> Iterator[Float[Tensor, "L n S K"]]:
+def linear_truths(features: Dense, targets: np.ndarray, folds: np.ndarray, *, balanced: bool) -> Iterator[Float[Tensor, "L n S K"]]:
     """Probabilities each item gets from the problem of the fold that held it back, a few layers at a time."""
     weights = np.stack([np.where(folds == fold, 0.0, class_weights(targets, balanced=balanced)) for fold in range(FOLDS)])
     masks, wanted = torch.as_tensor(weights), one_hot(targets, int(targets.max()) + 1).float()

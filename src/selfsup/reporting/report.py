@@ -23,6 +23,7 @@ from selfsup.reporting.seen_texts import seen_texts
 from selfsup.reporting.settings import notes, settings, skipped
 from selfsup.reporting.summary import headline, summary
 from selfsup.reporting.text_neighbours import asked, shown, text_neighbours
+from selfsup.reporting.uses import uses
 from selfsup.reporting.vectors import Vectors, read_vectors
 from selfsup.run import Run, write_whole
 
@@ -76,6 +77,7 @@ def _sections(collected: Collected, without_samples: bool) -> list[Html]:
         sections.append(scores(results, shades, anchor=f"scores{number}", hidden=hidden))
         sections.append(efficiency(results, shades, anchor=f"labels{number}"))
     sections += language_scores(collected, shades)
+    sections += uses(collected, shades, without_samples=without_samples)
     sections += _embeddings(collected, firsts, shades, without_samples)
     if runs:
         layers = {name: layer for results in collected.results for name, layer in (results.facts.get("chosen_layer") or {}).items()}
