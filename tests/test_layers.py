@@ -33,6 +33,7 @@ ORDER = (
     "finetuning",
     "evaluation",
     "downstream",
+    "exporting",
     "reporting",
     "comparison",
     "doctor",

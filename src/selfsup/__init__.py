@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from selfsup.evaluation import evaluate as evaluate
     from selfsup.evaluation import evaluate_across_languages as evaluate_across_languages
     from selfsup.evaluation import evaluate_language_modelling as evaluate_language_modelling
+    from selfsup.exporting import Exported as Exported
+    from selfsup.exporting import export as export
     from selfsup.finetuning import Model as Model
     from selfsup.finetuning import Predictions as Predictions
     from selfsup.finetuning import finetune as finetune
@@ -39,6 +41,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Compared": "selfsup.comparison",
     "Embeddings": "selfsup.embedding",
+    "Exported": "selfsup.exporting",
     "Model": "selfsup.finetuning",
     "Predictions": "selfsup.finetuning",
     "Pretext": "selfsup.pretext",
@@ -55,6 +58,7 @@ _HOMES = {
     "evaluate_segmentation": "selfsup.downstream",
     "evaluate_across_languages": "selfsup.evaluation",
     "evaluate_language_modelling": "selfsup.evaluation",
+    "export": "selfsup.exporting",
     "finetune": "selfsup.finetuning",
     "generate": "selfsup.generation",
     "predict": "selfsup.finetuning",

@@ -62,7 +62,7 @@ class TransformerBackbone(Backbone):
     def features(self, images: Float[Tensor, "B C H W"]) -> dict[str, Float[Tensor, "B _ _ _"]]:
         """Patch tokens after the shown blocks, as maps (B, D, h, w)."""
         rows, columns = images.shape[2] // self.stride, images.shape[3] // self.stride
-        maps = [tokens.transpose(1, 2).reshape(len(tokens), self.width, rows, columns) for tokens in self.blocks(images, None)]
+        maps = [tokens.transpose(1, 2).reshape(tokens.shape[0], self.width, rows, columns) for tokens in self.blocks(images, None)]
         return dict(zip(self.layers, maps, strict=True))
 
     def blocks(self, images: Tensor, keep: Tensor | None) -> list[Tensor]:
@@ -84,7 +84,7 @@ class TransformerBackbone(Backbone):
         first, positions = self.positions(images.shape[2] // self.stride, images.shape[3] // self.stride)
         x = self.model.patch_embed.norm(self.projected(self.normalise(images), keep))
         if positions is not None:
-            positions = positions.expand(len(x), -1, -1)
+            positions = positions.expand(x.shape[0], -1, -1)
             x = x + (positions if keep is None else taken(positions, keep))
         if first is not None:
             x = torch.cat([first.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)

@@ -96,7 +96,11 @@ class PictureReading(Reading[Backbone]):
 
 def _pool(maps: dict[str, Tensor], layer: str) -> Tensor:
     name, _, pool = layer.partition("/")
-    grid = maps[name]
+    return pooled_map(maps[name], pool)
+
+
+def pooled_map(grid: Float[Tensor, "B C h w"], pool: str) -> Float[Tensor, "B D"]:
+    """One vector a picture of a layer's map, by one of `POOLS`."""
     if pool == "quarters":
         return torch.cat([quarter.mean((2, 3)) for half in _halves(grid, 2) for quarter in _halves(half, 3)], dim=1)
     return grid.mean((2, 3)) if pool == "mean" else grid.amax((2, 3))
