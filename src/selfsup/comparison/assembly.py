@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,27 +12,21 @@ from typing import Any
 from selfsup.comparison.answer import Answer, answered
 from selfsup.comparison.climbing import Climb
 from selfsup.comparison.measuring import decode, measure
-from selfsup.comparison.plan import BASELINES, PRETRAINING
+from selfsup.comparison.plan import PRETRAINING
 from selfsup.comparison.plan_words import plan_in_words
 from selfsup.comparison.progress import Telling
+from selfsup.comparison.scoring import scored
 from selfsup.comparison.state import FILE, State
-from selfsup.comparison.units import Unit
 from selfsup.comparison.validation import Validation
 from selfsup.comparison.wishes import Comparing, comparing
-from selfsup.evaluation import Results, evaluate
-from selfsup.evaluation.problem import LabelsPerClass, Problem
-from selfsup.finetuning import Recipe
-from selfsup.finetuning.tuning import TUNING_FOLDS
-from selfsup.probing.choice import FEWEST
+from selfsup.evaluation import Results
+from selfsup.evaluation.problem import LabelsPerClass
 from selfsup.reporting.report import report
 from selfsup.run import Run
 from selfsup.train.log import clock
 
 TIMING = 0.02
 """Share of the budget that is spent on timing steps."""
-
-TRIALS = 4
-"""About so many trainings tune one from scratch, each a third as long."""
 
 
 def compare(
@@ -94,7 +87,7 @@ def compare(
     _enough(climb)
     told.keep(plan_in_words(asked, state, climb))
     finalists, trained = climb.run()
-    results = _scored(climb, asked, data, finalists, trained)
+    results = scored(climb, asked, data, finalists, trained)
     answer = answered(results, climb, finalists, trained)
     results = replace(results, answer=answer.to_json()).save(state.folder)
     return Compared(state.folder, results, answer, report([state.folder]))
@@ -163,37 +156,3 @@ def _climb(state: State, asked: Comparing, data: Any, told: Telling) -> Climb:
         return Validation(run, data, asked.protocol, asked.reading)
 
     return Climb(state, data, asked.shared, allowed, asked.seeds, asked.seed, opened, told)
-
-
-def _scored(climb: Climb, asked: Comparing, data: Any, finalists: Sequence[Unit], seeds: int) -> Results:
-    """Every unit's run, and the finalists' further seeds, on the tested items, beside baselines."""
-    began, state = time.perf_counter(), climb.state
-    climb.told("scoring on the tested items, beside baselines")
-    runs = [state.runs / unit.folder(asked.seed) for unit in state.units if unit.name in state.measured]
-    runs += [state.runs / unit.folder(asked.seed + number) for unit in finalists for number in range(1, seeds)]
-    assert climb.validation is not None
-    protocol, problem = asked.protocol, climb.validation.problem
-    results = evaluate(
-        runs, data, labels=protocol.labels, probes=protocol.probes, labels_per_class=protocol.labels_per_class, draws=protocol.draws,
-        seed=protocol.seed, weights=asked.weights, scratch_at=_supervised(state, asked, problem), out=state.folder, **asked.reading,
-    )  # fmt: skip
-    state.add("scoring", time.perf_counter() - began)
-    return results
-
-
-def _supervised(state: State, asked: Comparing, problem: Problem) -> list[LabelsPerClass]:
-    """The numbers of labels at which training from scratch fits into its share of the budget: the primary first, then from few to many.
-
-    A step is taken to cost as much as the cheapest unit's, row by row.
-    """
-    row = min(one.seconds_per_step / one.batch_size for one in state.measured.values())
-    recipe, left = Recipe(None), BASELINES * asked.seconds
-    chosen: list[LabelsPerClass] = []
-    primary = asked.protocol.primary.labels_per_class
-    for count in sorted(asked.protocol.labels_per_class, key=lambda count: (count != primary, count == "all", str(count).zfill(9))):
-        draws = problem.draws[count]
-        steps = recipe.steps_for(len(draws[0])) * (1.0 if isinstance(count, int) and count < FEWEST else 1.0 + TRIALS / TUNING_FOLDS)
-        spent = len(draws) * math.ceil(steps) * recipe.batch_size * row
-        if spent <= left:
-            left, chosen = left - spent, [*chosen, count]
-    return chosen

@@ -25,7 +25,7 @@ class State:
     """What a comparison's folder says.
 
     `asked` is everything that decides the outcome; `measured` and `refused` are by unit; `spent` holds seconds by what they went to,
-    `left` those that were left for pretraining after each rung but the last.
+    `left` those that were left for pretraining after each rung but the last; `draws` of labels are those that scoring has time for.
     """
 
     folder: Path
@@ -35,6 +35,7 @@ class State:
     refused: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     left: list[float] = field(default_factory=list)
+    draws: int | None = None
 
     @property
     def runs(self) -> Path:
@@ -52,7 +53,7 @@ class State:
         content = {
             "format": FORMAT, "asked": self.asked, "units": [dataclasses.asdict(unit) for unit in self.units],
             "measured": {name: dataclasses.asdict(one) for name, one in self.measured.items()},
-            "refused": self.refused, "spent": self.spent, "left": self.left,
+            "refused": self.refused, "spent": self.spent, "left": self.left, "draws": self.draws,
         }  # fmt: skip
         write_whole(self.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=str))
 
