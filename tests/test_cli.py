@@ -56,7 +56,9 @@ def test_help_is_fast_and_loads_nothing_heavy() -> None:
     assert min(seconds) < 0.4, f"--help took {min(seconds):.2f} s"
 
 
-@pytest.mark.parametrize("command", ["pretrain", "embed", "evaluate", "generate", "reconstruct", "report", "tasks", "backbones", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["pretrain", "embed", "evaluate", "audit", "generate", "reconstruct", "report", "tasks", "backbones", "doctor"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"selfsup {command}" in success(capsys, command, "--help")
 

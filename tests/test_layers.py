@@ -35,6 +35,7 @@ ORDER = (
     "downstream",
     "exporting",
     "reporting",
+    "auditing",
     "comparison",
     "doctor",
     "terminal",

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from selfsup.auditing import Audit as Audit
+    from selfsup.auditing import audit as audit
     from selfsup.comparison import Compared as Compared
     from selfsup.comparison import compare as compare
     from selfsup.downstream import evaluate_detection as evaluate_detection
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Audit": "selfsup.auditing",
     "Compared": "selfsup.comparison",
     "Embeddings": "selfsup.embedding",
     "Exported": "selfsup.exporting",
@@ -49,6 +52,7 @@ _HOMES = {
     "Run": "selfsup.run",
     "TASKS": "selfsup.tasks",
     "TextPretext": "selfsup.pretext",
+    "audit": "selfsup.auditing",
     "compare": "selfsup.comparison",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",

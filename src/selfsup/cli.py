@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from selfsup.commands import compare, embed, evaluate, export, finetune, generate, pretrain, tell  # noqa: F401 # each joins the application
+from selfsup.commands import audit, compare, embed, evaluate, export, finetune, generate, pretrain, tell  # noqa: F401 # each joins the application
 from selfsup.commands.application import app
 
 
