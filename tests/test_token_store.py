@@ -535,15 +535,19 @@ class Large(Texts):
         return self.name
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+def own():  # without pages of mapped files, of which the kernel maps as many around each read as it likes, and takes them back
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None) or peak()
 def written(count):
     return write_tokens(Large([], name=str(count)), Tokenizer.bytes(), Path({folder!r}), progress=False)
 written({small})
 before = peak()
 folder = written({large})
-after = peak()
+after, own_after = peak(), own()
 store = TokenStore.open(folder, context=128)
 store.batch(torch.arange(0, len(store), len(store) // 64))
-print(after - before, peak() - after, len(store))
+print(after - before, own() - own_after, len(store))
 """
 
 
