@@ -24,7 +24,7 @@ def test_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     whole = selfsup.compare
 
     def short(*arguments: Any, **settings: Any) -> selfsup.Compared:
-        return whole(*arguments, **settings | {"budget": "3m", "seeds": 1, "batch_size": 16, "labels_per_class": (5,)})
+        return whole(*arguments, **settings | {"budget": "30m", "seeds": 1, "batch_size": 16, "labels_per_class": (5,)})
 
     monkeypatch.setattr(selfsup, "compare", short)
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

@@ -149,9 +149,9 @@ def test_groups_stay_on_one_side() -> None:
 
 
 def measured(data: Any, units: Sequence[Unit], shared: Any, **_: Any) -> tuple[dict[str, Measured], dict[str, str]]:
-    """As if every step took a second, so that what is trained does not hang on the machine."""
+    """As if every step took ten seconds, far longer than any machine needs, so that what is trained does not hang on it."""
     fits = [unit for unit in units if unit.task != "colorization"]
-    found = {unit.name: Measured(1.0, 0.2, "compact_convnet", "asked for", 32, 180, 1000, 1e6) for unit in fits}
+    found = {unit.name: Measured(10.0, 2.0, "compact_convnet", "asked for", 32, 180, 1000, 1e6) for unit in fits}
     return found, {unit.name: "it needs colours" for unit in units if unit not in fits}
 
 
@@ -171,7 +171,7 @@ def hurried(patch: pytest.MonkeyPatch) -> None:
 
 
 def compared(out: Path, *, labels: np.ndarray = TARGETS, **more: Any) -> Compared:
-    settings: dict[str, Any] = {"tasks": TASKS_TRIED, "budget": "5m", "seeds": 2, "size": 8, "batch_size": 16, "precision": "fp32"}
+    settings: dict[str, Any] = {"tasks": TASKS_TRIED, "budget": "50m", "seeds": 2, "size": 8, "batch_size": 16, "precision": "fp32"}
     return compare(DIGITS, labels=labels, labels_per_class=(5,), out=out, **{**settings, **more})
 
 
@@ -200,7 +200,7 @@ def test_finalists_have_every_seed_and_the_others_one(whole: Compared) -> None:
 
 def test_all_units_of_a_rung_are_trained_for_the_same_time(whole: Compared) -> None:
     for rung in whole.answer.rungs:
-        assert set(rung.steps.values()) == {int(rung.seconds)}
+        assert set(rung.steps.values()) == {int(rung.seconds / 10)}
     planned = sum(one.seconds for one in whole.answer.costs)
     assert planned > 0
     assert whole.answer.rungs[0].seconds < whole.answer.rungs[-1].seconds
@@ -249,17 +249,17 @@ def test_a_stop_changes_nothing(whole: Compared, tmp_path: Path, monkeypatch: py
 def test_a_machine_that_slows_down_shortens_what_is_left_for_all(whole: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = State.load(whole.folder)
     planned = state.left[0]
-    slow = Climb(State(tmp_path, {}, state.units, state.measured), DIGITS, {}, 190.0, 2, 0, lambda run: pytest.fail("opened"), print)
+    slow = Climb(State(tmp_path, {}, state.units, state.measured), DIGITS, {}, 1900.0, 2, 0, lambda run: pytest.fail("opened"), print)
     slow.history.append(whole.answer.rungs[0])
-    slow.state.spent["pretraining"] = 190.0 - planned / 2
+    slow.state.spent["pretraining"] = 1900.0 - planned / 2
     assert slow._left(planned) == pytest.approx(planned / 2, abs=0.01)
-    slow.state.spent["pretraining"] = 190.0
+    slow.state.spent["pretraining"] = 1900.0
     assert slow._left(planned) == pytest.approx(planned / 2, abs=0.01), "decided once"
 
 
 def test_labels_that_mean_nothing_cannot_tell(tmp_path: Path) -> None:
     mixed = np.random.default_rng(3).permutation(TARGETS)
-    found = compared(tmp_path / "out", labels=mixed, tasks=("rotation", "dae"), seeds=1, budget="2m")
+    found = compared(tmp_path / "out", labels=mixed, tasks=("rotation", "dae"), seeds=1, budget="20m")
     assert found.answer.uses[0].standing.answer == "cannot tell"
     assert sentences(found.answer)[0].startswith("Cannot tell which task is best")
 
@@ -267,22 +267,22 @@ def test_labels_that_mean_nothing_cannot_tell(tmp_path: Path) -> None:
 def test_a_comparison_is_never_overwritten_and_goes_on_only_as_it_was_begun(whole: Compared, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="already holds a comparison"):
         compared(whole.folder)
-    with pytest.raises(ValueError, match="begun with budget '5m', and got '6m'"):
-        compared(whole.folder, tasks=(*TASKS_TRIED, "colorization"), budget="6m", resume=True)
+    with pytest.raises(ValueError, match="begun with budget '50m', and got '60m'"):
+        compared(whole.folder, tasks=(*TASKS_TRIED, "colorization"), budget="60m", resume=True)
     with pytest.raises(ValueError, match="holds no comparison"):
         compared(tmp_path / "nothing", resume=True)
 
 
 def test_too_short_a_budget_says_how_long_it_would_have_to_be(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="too short for 4 tasks"):
-        compared(tmp_path / "out", budget="30s")
+        compared(tmp_path / "out", budget="5m")
 
 
 def test_the_command_prints_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "digits.npz", images=DIGITS, label=TARGETS)
     out = tmp_path / "out"
     common = ["compare", tmp_path / "digits.npz", "--labels", "label", "--size", "8", "--batch-size", "32", "--labels-per-class", "5"]
-    said = success(capsys, *common, "--tasks", "rotation,dae", "--budget", "2m", "--seeds", "1", "--set", "flip=0", "--out", out)
+    said = success(capsys, *common, "--tasks", "rotation,dae", "--budget", "20m", "--seeds", "1", "--set", "flip=0", "--out", out)
     assert "best for linear with 5 labels a class" in said or "Take " in said
     assert f"Report: {out / 'report.html'}" in said
     assert "expected at least two" in failure(capsys, *common, "--tasks", "rotation")
