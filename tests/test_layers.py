@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "selfsup"
 ORDER = (
     "run",
     "timing",
+    "progress",
     "data",
     "views",
     "backbones",

@@ -16,7 +16,7 @@ from selfsup.auditing.sample import Sample, take_sample
 from selfsup.auditing.transforms import Transform, quarters, transforms
 from selfsup.auditing.upright import judged_upright, turn_told
 from selfsup.backbones import Backbone
-from selfsup.evaluation.runs import progress
+from selfsup.progress import progress
 
 SAMPLE = 1500
 """Pictures looked at: enough for intervals of a point or two."""
@@ -78,7 +78,7 @@ def _votes(sample: Sample, seeds: list[int]) -> tuple[np.ndarray, dict[str, np.n
     """Of each seed: what probes said of whole pictures, of the views of each transform, and of which way is up."""
     plain, upright = list[np.ndarray](), list[tuple[np.ndarray, np.ndarray]]()
     views: dict[str, list[np.ndarray]] = {}
-    with progress() as tell:
+    with progress("scoring") as tell:
         for number, seed in enumerate(seeds):
             tell(f"whole pictures (network {number + 1} of {len(seeds)})")
             question = sample.question(seed)

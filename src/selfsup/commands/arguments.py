@@ -18,6 +18,24 @@ Language = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="A column, folder, name (page.de.txt), or =de for all.", rich_help_panel="Text")
 ]
 Encoding = Annotated[str | None, typer.Option(help="Of all files; by default told from each.", rich_help_panel="Text")]
+Split = Annotated[str | None, typer.Option(metavar="FILE", help="Table of path and split.", rich_help_panel="Data")]
+Groups = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
+]
+Kind = Annotated[str, typer.Option(help="What the data is: auto, image, text.", rich_help_panel="Data")]
+StoreLimit = Annotated[float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")]
+Deduplicate = Annotated[
+    bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")
+]
+Tokeniser = Annotated[
+    str | None, typer.Option(metavar="PATH|bytes", help="By default one is trained.", rich_help_panel="Text", show_default=False)
+]
+Vocabulary = Annotated[
+    int | None, typer.Option(min=257, help="Words of the tokeniser that is trained.", rich_help_panel="Text", show_default=False)
+]
+Context = Annotated[int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16; auto measures.", rich_help_panel="Training")]
 
 
 def runs_and_data(paths: Sequence[str]) -> tuple[list[str], str | None]:

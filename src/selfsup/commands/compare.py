@@ -8,7 +8,24 @@ from typing import Annotated
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import Data, Encoding, IdColumn, Language, TextColumns, names_in, parse_counts
+from selfsup.commands.arguments import (
+    Context,
+    Data,
+    Deduplicate,
+    Encoding,
+    Groups,
+    IdColumn,
+    Kind,
+    Language,
+    Precision,
+    Split,
+    StoreLimit,
+    TextColumns,
+    Tokeniser,
+    Vocabulary,
+    names_in,
+    parse_counts,
+)
 
 
 @app.command()
@@ -42,33 +59,20 @@ def compare(
     batch_size: Annotated[
         int | None, typer.Option(min=2, help="By default the task's.", rich_help_panel="Training", show_default=False)
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16; auto measures.", rich_help_panel="Training")] = "auto",
-    split: Annotated[str | None, typer.Option(metavar="FILE", help="Table of path and split.", rich_help_panel="Data")] = None,
+    precision: Precision = "auto",
+    split: Split = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out, and tested.", rich_help_panel="Data")] = 0.2,
-    groups: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
-    ] = None,
-    kind: Annotated[str, typer.Option(help="What the data is: auto, image, text.", rich_help_panel="Data")] = "auto",
-    store_limit: Annotated[
-        float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
-    ] = 100.0,
+    groups: Groups = None,
+    kind: Kind = "auto",
+    store_limit: StoreLimit = 100.0,
     text: TextColumns = None,
     id: IdColumn = None,
     language: Language = None,
     encoding: Encoding = None,
-    deduplicate: Annotated[
-        bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")
-    ] = False,
-    tokenizer: Annotated[
-        str | None, typer.Option(metavar="PATH|bytes", help="By default one is trained.", rich_help_panel="Text", show_default=False)
-    ] = None,
-    vocabulary: Annotated[
-        int | None, typer.Option(min=257, help="Words of the tokeniser that is trained.", rich_help_panel="Text", show_default=False)
-    ] = None,
-    context: Annotated[
-        int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)
-    ] = None,
+    deduplicate: Deduplicate = False,
+    tokenizer: Tokeniser = None,
+    vocabulary: Vocabulary = None,
+    context: Context = None,
 ) -> None:
     """Pretrain with every task at the same budget, score all alike, and say which to use for your labels."""
     given = dict(locals())

@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import Data, Encoding, IdColumn, Language, TextColumns
+from selfsup.commands.arguments import (
+    Context,
+    Data,
+    Deduplicate,
+    Encoding,
+    Groups,
+    IdColumn,
+    Kind,
+    Language,
+    Precision,
+    Split,
+    StoreLimit,
+    TextColumns,
+    Tokeniser,
+    Vocabulary,
+)
 
 
 @app.command()
@@ -24,33 +39,20 @@ def pretrain(
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of a view in pixels. By default from the pictures.", show_default=False)
     ] = None,
-    kind: Annotated[str, typer.Option(help="What the data is: auto, image, text.", rich_help_panel="Data")] = "auto",
+    kind: Kind = "auto",
     views: Annotated[str | None, typer.Option(metavar="FILE.py:FN", help="Your own views.", rich_help_panel="Data")] = None,
-    split: Annotated[str | None, typer.Option(metavar="FILE", help="Table of path and split.", rich_help_panel="Data")] = None,
+    split: Split = None,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out from pretraining.", rich_help_panel="Data")] = 0.0,
-    groups: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
-    ] = None,
-    store_limit: Annotated[
-        float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")
-    ] = 100.0,
+    groups: Groups = None,
+    store_limit: StoreLimit = 100.0,
     text: TextColumns = None,
     id: IdColumn = None,
     language: Language = None,
     encoding: Encoding = None,
-    deduplicate: Annotated[
-        bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")
-    ] = False,
-    tokenizer: Annotated[
-        str | None, typer.Option(metavar="PATH|bytes", help="By default one is trained.", rich_help_panel="Text", show_default=False)
-    ] = None,
-    vocabulary: Annotated[
-        int | None, typer.Option(min=257, help="Words of the tokeniser that is trained.", rich_help_panel="Text", show_default=False)
-    ] = None,
-    context: Annotated[
-        int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)
-    ] = None,
+    deduplicate: Deduplicate = False,
+    tokenizer: Tokeniser = None,
+    vocabulary: Vocabulary = None,
+    context: Context = None,
     alpha: Annotated[float, typer.Option(help="Languages: 1 as they are, 0 all alike.", rich_help_panel="Text")] = 0.3,
     repeats: Annotated[float, typer.Option(help="The most a small language is repeated.", rich_help_panel="Text")] = 4.0,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time to train for: 90s, 10m, 2h.", rich_help_panel="Training")] = None,
@@ -64,7 +66,7 @@ def pretrain(
     weight_decay: Annotated[float | None, typer.Option(help="By default the optimiser's.", rich_help_panel="Training")] = None,
     optimizer: Annotated[str, typer.Option(help="adamw or lars.", rich_help_panel="Training")] = "adamw",
     schedule: Annotated[str, typer.Option(help="cosine or constant.", rich_help_panel="Training")] = "cosine",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16; auto measures.", rich_help_panel="Training")] = "auto",
+    precision: Precision = "auto",
     weights: Annotated[
         str | None, typer.Option(metavar="PATH|RUN", help="Start from a run, a .safetensors or a timm folder.", rich_help_panel="Training")
     ] = None,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -83,12 +81,6 @@ class Answer:
     pays: Comparison | None
     spent: dict[str, float]
     refused: dict[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of `answer` in results.json, with what it says in words."""
-        from selfsup.comparison.words import sentences
-
-        return {"sentences": sentences(self), **dataclasses.asdict(self)}
 
 
 def answered(results: Results, climb: Climb, finalists: Sequence[Unit], seeds: int) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -19,6 +19,7 @@ from selfsup.comparison.scoring import scored
 from selfsup.comparison.state import FILE, State
 from selfsup.comparison.validation import Validation
 from selfsup.comparison.wishes import Comparing, comparing
+from selfsup.comparison.words import sentences
 from selfsup.evaluation import Results
 from selfsup.evaluation.problem import LabelsPerClass
 from selfsup.reporting.report import report
@@ -89,7 +90,7 @@ def compare(
     finalists, trained = climb.run()
     results = scored(climb, asked, data, finalists, trained)
     answer = answered(results, climb, finalists, trained)
-    results = replace(results, answer=answer.to_json()).save(state.folder)
+    results = replace(results, answer={"sentences": sentences(answer), **asdict(answer)}).save(state.folder)
     return Compared(state.folder, results, answer, report([state.folder]))
 
 

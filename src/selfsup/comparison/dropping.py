@@ -14,7 +14,7 @@ from selfsup.probing.intervals import LEVEL, Interval, Sample
 
 
 @dataclass(frozen=True)
-class Rung:
+class Dropping:
     """What is dropped, and the difference of every unit to the one at the cut. `seed_spread` is what was added for seeds."""
 
     dropped: tuple[str, ...]
@@ -31,7 +31,7 @@ def clearly_below(
     protected: Collection[str] = (),
     without_seed: Collection[str] = (),
     seed_spread: float | None = None,
-) -> Rung:
+) -> Dropping:
     """Drop the units whose paired 95 % interval of the difference to the `keep`-th best lies below 0; never a protected one.
 
     At a rung there is one training a unit, which says nothing of seeds: `seed_spread` (a standard deviation; pooled from earlier
@@ -50,4 +50,4 @@ def clearly_below(
         half = float(stats.t.isf((1 - LEVEL) / 2, errors.freedom[unit, cut]) * errors.variance[unit, cut] ** 0.5)
         below[found.units[unit]] = Interval(value, value - half, value + half)
     dropped = tuple(name for name, interval in below.items() if interval.high < 0 and name not in protected)
-    return Rung(dropped, found.units[cut], below, found.seed_variance**0.5)
+    return Dropping(dropped, found.units[cut], below, found.seed_variance**0.5)

@@ -27,7 +27,8 @@ from selfsup.downstream.seeing import kept_maps, level_shapes, look_of, seen_by
 from selfsup.downstream.trial import Labelled, Trial, primary_labelled, set_trial
 from selfsup.downstream.words import use_notes
 from selfsup.embedding import PictureReading
-from selfsup.evaluation.runs import Runs, progress
+from selfsup.evaluation.runs import Runs
+from selfsup.progress import progress
 from selfsup.train.distributed import device
 
 METRICS = (Metric("AP"), Metric("AP50"))
@@ -71,7 +72,7 @@ def evaluate_detection(
         )
     primary: Cell = ("fine-tuned" if fine_tune else "frozen", primary_labelled(asked.counts))
     found, entries = dict[str, list[Boxes]](), list[UseEntry]()
-    with progress() as told:
+    with progress("scoring") as told:
         for one in contenders(asked.runs, asked.readings, asked.baselines, fine_tune=fine_tune):
             told(f"boxes by {one.name}")
             entries.append(_entry(one, trial, truth, primary, found))

@@ -22,8 +22,9 @@ from selfsup.downstream.trial import Labelled, Trial, primary_labelled, set_tria
 from selfsup.downstream.vectors import Probe, Vectors, told_texts, vector_entry
 from selfsup.downstream.words import described, use_notes
 from selfsup.embedding import Reading
-from selfsup.evaluation.runs import Runs, progress
+from selfsup.evaluation.runs import Runs
 from selfsup.probing.choice import default_layer
+from selfsup.progress import progress
 
 METRICS = (Metric("mAP"), Metric("micro AP"))
 
@@ -60,7 +61,7 @@ def evaluate_multi_label(
     tags, lost = _told_apart(tags, trial)
     primary: Cell = ("linear", primary_labelled(asked.counts))
     truth, entries, said = tags.table[trial.test], list[UseEntry](), dict[str, list[np.ndarray]]()
-    with progress() as told:
+    with progress("scoring") as told:
         for one in contenders(asked.runs, asked.readings, asked.baselines):
             told(f"labels by {one.name}")
             probes: dict[str, Probe] = {"linear": partial(_probe, tags.table[trial.rows])}

@@ -20,7 +20,8 @@ from selfsup.downstream.scored import Judge, Metric
 from selfsup.downstream.trial import Labelled, primary_labelled, set_trial
 from selfsup.downstream.vectors import Probe, Vectors, told_texts, vector_entry
 from selfsup.downstream.words import described, use_notes
-from selfsup.evaluation.runs import Runs, progress
+from selfsup.evaluation.runs import Runs
+from selfsup.progress import progress
 
 METRICS = (Metric("R2", low=-math.inf), Metric("MAE", high=math.inf, more_is_better=False), Metric("Spearman", low=-1.0))
 
@@ -56,7 +57,7 @@ def evaluate_regression(
     trial = set_trial(asked.reading, labelled=has, drawable=has, **of)
     values, truth = numbers[trial.rows], numbers[trial.test]
     probes: dict[str, Probe] = {"ridge": _probe(ridge, values), "knn": _probe(nearest, values)}
-    with progress() as told:
+    with progress("scoring") as told:
         entries = []
         for one in contenders(asked.runs, asked.readings, asked.baselines):
             told(f"numbers by {one.name}")

@@ -24,7 +24,8 @@ from selfsup.downstream.seeing import kept_maps
 from selfsup.downstream.trial import Labelled, Trial, primary_labelled, set_trial
 from selfsup.downstream.words import use_notes
 from selfsup.embedding import PictureReading
-from selfsup.evaluation.runs import Runs, progress
+from selfsup.evaluation.runs import Runs
+from selfsup.progress import progress
 
 METRICS = (Metric("mIoU"), Metric("pixel accuracy"))
 
@@ -60,7 +61,7 @@ def evaluate_segmentation(
     trial = set_trial(reading, labelled=has, drawable=has, **of)
     primary: Cell = ("linear", primary_labelled(asked.counts))
     said, entries = dict[str, np.ndarray](), list[UseEntry]()
-    with progress() as told:
+    with progress("scoring") as told:
         for one in contenders(asked.runs, asked.readings, asked.baselines):
             told(f"masks by {one.name}")
             entries.append(_entry(one, trial, truth, primary, said))

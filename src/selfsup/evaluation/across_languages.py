@@ -18,12 +18,13 @@ from selfsup.embedding import text_networks as networks
 from selfsup.evaluation.baselines import INITIALISATIONS, UNTRAINED, WEIGHTS, Told
 from selfsup.evaluation.language_questions import Labelled, Sought, labelled_texts, sought_texts
 from selfsup.evaluation.parallel import Parallel
-from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
+from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
 from selfsup.evaluation.texts import TextGround
 from selfsup.evaluation.transfer import Summary, Transfer
 from selfsup.evaluation.words import vectoriser
 from selfsup.probing.choice import Features, default_layer
 from selfsup.probing.draws import LabelsPerClass
+from selfsup.progress import progress
 from selfsup.run import Run, write_whole
 from selfsup.train.distributed import device
 
@@ -158,7 +159,7 @@ def evaluate_across_languages(
     notes: list[str] = []
     sought = None if parallel is None else sought_texts(opened, place, told, parallel, notes)
     labelled = None if labels is None else labelled_texts(opened, place, told, labels, labels_per_class, notes)
-    with progress() as say:
+    with progress("scoring") as say:
         rows = list(_rows(_Asked(sought, labelled), opened, weights=weights, baselines=baselines, say=say))
     scores = LanguageScores(
         data=next(asked.texts.name for asked in (sought, labelled) if asked is not None),

@@ -18,7 +18,7 @@ from selfsup.evaluation.notes import notes_on
 from selfsup.evaluation.predictions import Setting, stack
 from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.results import Results
-from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
+from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
 from selfsup.evaluation.scoreboard import (
     Entry,
     chances_of,
@@ -32,6 +32,7 @@ from selfsup.evaluation.scoreboard import (
 )
 from selfsup.options import check_choice
 from selfsup.probing.draws import check_labels_per_class
+from selfsup.progress import progress
 from selfsup.run import Run
 
 MOST_CLASSES = 40
@@ -82,7 +83,7 @@ def evaluate(
     read = opened_for(opened[0], data, {"text": text, "id": id, "language": language, "encoding": encoding})
     grounds = _grounds(opened, read, protocol)
     first = grounds[opened[0].name]
-    with progress() as told:
+    with progress("scoring") as told:
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
         entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted, scratch_at=scratch_at)
     notes = notes_on(entries, first, protocol=protocol, runs=opened)

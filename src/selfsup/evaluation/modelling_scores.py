@@ -22,7 +22,8 @@ from selfsup.evaluation.across_languages import check_texts, counts_of
 from selfsup.evaluation.held_out import model_texts
 from selfsup.evaluation.language_modelling import Bits, joined
 from selfsup.evaluation.language_questions import fresh_rows
-from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, progress, results_folder, rows_by_seed
+from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
+from selfsup.progress import progress
 from selfsup.run import Run, write_whole
 from selfsup.trained import load_task, makes, task_of
 
@@ -112,7 +113,7 @@ def evaluate_language_modelling(
     texts: Texts = opened_for(opened[0], data, {"text": text, "id": id, "language": language, "encoding": encoding})
     notes: list[str] = []
     rows = _drawn(texts, _judged(opened, texts), notes)
-    with progress() as told:
+    with progress("scoring") as told:
         found = []
         for name, seeds in rows_by_seed(opened).items():
             told(f"{name} on words")

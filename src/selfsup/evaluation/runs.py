@@ -6,12 +6,8 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from selfsup.run import Run
 
@@ -81,12 +77,3 @@ def copy_into_runs(names: Sequence[str], runs: Sequence[Run], folder: Path) -> N
         if run.folder.resolve() != folder.resolve():
             for name in names:
                 shutil.copyfile(folder / name, run.folder / name)
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """A line on stderr that says what is being scored, and for how long it has been."""
-    columns = (SpinnerColumn(), TextColumn("scoring {task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        row = progress.add_task("", total=None)
-        yield lambda words: progress.update(row, description=words)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import selfsup
 from selfsup.data import Labels, read_labels
 from selfsup.embedding import Reading, opened_for, told_for
 from selfsup.finetuning.calibration import Calibration, calibrate
-from selfsup.finetuning.fitting import FineTuned, Plan, Told, fine_tuned
+from selfsup.finetuning.fitting import FineTuned, Plan, fine_tuned
 from selfsup.finetuning.held_back import HeldBack
 from selfsup.finetuning.kinds import kind_of
 from selfsup.finetuning.model import Compared, Model, new_folder, save_model
 from selfsup.probing.intervals import Sample, difference_interval
 from selfsup.probing.metrics import is_skewed
+from selfsup.progress import progress
 from selfsup.run import Run
 
 REFERENCE = 1000
@@ -64,7 +62,7 @@ def finetune(
     recipe, options = how.recipe(run, balanced=balanced, views=views or {})
     plan = Plan(len(found.classes), reference_rows(len(reading.ids), seed), recipe, options, compare)
     network = how.reads.network(run)
-    with progress() as told:
+    with progress("fine-tuning:") as told:
         done = fine_tuned(network, reading, rows=rows, targets=targets, plan=plan, seed=seed, told=told)
     told_of_texts = told_for(run, data, wishes) if run.kind == "text" else {}
     told_of_texts.pop("deduplicate", None)  # what is predicted is told of every document, also of copies
@@ -160,12 +158,3 @@ def _notes(found: Labels, reading: Reading[Any]) -> list[str]:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-@contextmanager
-def progress() -> Iterator[Told]:
-    """A line on stderr that says what is being trained on, and for how long it has been."""
-    columns = (SpinnerColumn(), TextColumn("fine-tuning: {task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        row = shown.add_task("", total=None)
-        yield lambda words: shown.update(row, description=words)
