@@ -297,6 +297,15 @@ def test_the_discriminator_does_not_teach_the_generator() -> None:
     assert all(parameter.grad is None for parameter in task.generator.parameters())
 
 
+@pytest.mark.parametrize("tug", [False, True])
+def test_the_discriminator_pulls_at_the_table_only_where_it_is_told_to(tug: bool) -> None:
+    task = make(ReplacedTokenDetection, "bert-tiny", tug=tug)
+    output = task(task.views(rows(), rng()))
+    task.loss(output)["discriminator"].backward()
+    assert (task.backbone.embedding.weight.grad is not None) == tug
+    assert all(parameter.grad is not None for parameter in (task.detect.weight, *task.backbone.model.encoder.parameters()))
+
+
 # SimCSE ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -479,6 +488,15 @@ def test_span_corruption_is_t5s_loss() -> None:
     views = task.views(rows(), rng())
     expected = theirs(input_ids=views["seen"], labels=views["target"]).loss
     assert float(task.loss(task(views))["spans"].detach()) == pytest.approx(float(expected.detach()), abs=1e-4)
+
+
+def test_the_decoder_reads_words_as_large_as_what_its_layers_add() -> None:
+    """A decoder of T5 reads words of variance 1; BERT's are fifty times smaller, and what is read is not larger for it."""
+    task, seen = make(SpanCorruption, "bert-tiny"), []
+    task.decoder.register_forward_pre_hook(lambda _, __, given: seen.append(given["inputs_embeds"]), with_kwargs=True)
+    task(task.views(rows(), rng()))
+    assert float(task.backbone.embedding.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+    assert float(seen[0].detach().std()) == pytest.approx(1.0, rel=0.1)
 
 
 def test_own_words_are_not_in_the_backbone() -> None:

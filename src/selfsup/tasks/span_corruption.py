@@ -29,7 +29,7 @@ class SpanCorruption(TextPretext):
     """
 
     kind = "generative"
-    learning_rate = 1e-3
+    learning_rate = 2.8e-3
 
     def __init__(self, backbone: TextBackbone, *, rate: float = 0.15, length: float = 3.0, depth: int = 2) -> None:
         super().__init__(backbone)
@@ -41,8 +41,11 @@ class SpanCorruption(TextPretext):
         self.sentinels = span_counts(backbone.context, rate=rate, length=length)[1] + 1
         self.extra = nn.Parameter(torch.randn(self.sentinels + 1, backbone.width) * backbone.embedding.weight.detach().std())
         self.decoder = t5_decoder(backbone, depth)
-        # T5 divides tied words by the root of their width, as it starts them that much larger.
-        self.scale: float = backbone.width**-0.5 if getattr(backbone.model.config, "scale_decoder_outputs", False) else 1.0
+        # T5 starts its words as large as what its layers add to them, and divides them by the root of their width where they are outputs.
+        # Smaller words, as other encoders have, are brought to that size where the decoder reads them, or it would hardly see them.
+        own = bool(getattr(backbone.model.config, "scale_decoder_outputs", False))
+        self.scale: float = backbone.width**-0.5 if own else 1.0
+        self.gain: float = 1.0 if own else 1 / float(backbone.embedding.weight.detach().std())
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
         ids = batch["tokens"]
@@ -54,7 +57,7 @@ class SpanCorruption(TextPretext):
         target = views["target"]
         table = torch.cat([self.backbone.embedding.weight, self.extra])
         encoded = self.backbone.states({"inputs_embeds": F.embedding(views["seen"], table)}, None, None)
-        before = F.embedding(self.shifted(target), table)
+        before = F.embedding(self.shifted(target), table) * self.gain
         states = self.decoder(inputs_embeds=before, encoder_hidden_states=encoded, use_cache=False).last_hidden_state
         nats = vocabulary_nats((states * self.scale).flatten(0, 1), table, target.flatten())
         return {"nats": nats.view(target.shape)}
