@@ -18,7 +18,7 @@ from selfsup.comparison.units import Unit
 from selfsup.evaluation import Comparison, Results
 from selfsup.evaluation.baselines import SCRATCH
 from selfsup.evaluation.predictions import Setting
-from selfsup.evaluation.problem import LabelsPerClass, Problem
+from selfsup.evaluation.problem import LabelsPerClass, Problem, thinned
 from selfsup.evaluation.scoreboard import sample_of
 
 Tables = Mapping[str, Float[np.ndarray, "S D N"]]
@@ -86,7 +86,8 @@ class Answer:
 def answered(results: Results, climb: Climb, finalists: Sequence[Unit], seeds: int) -> Answer:
     """Compare the units that reached the last rung on the tested items, at every setting that was scored."""
     assert climb.validation is not None
-    problem, last = climb.validation.problem, climb.history[-1]
+    assert climb.state.scoring is not None
+    problem, last = thinned(climb.validation.problem, climb.state.scoring.tested), climb.history[-1]
     folders = {
         unit.folder(climb.seed + number): unit.name for unit in climb.state.units for number in range(seeds) if unit.name in last.scores
     }

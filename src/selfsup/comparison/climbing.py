@@ -130,7 +130,7 @@ class Climb:
         if found is None:
             began = time.perf_counter()
             self.told(f"{unit.name}: judging after {steps:,} steps")
-            found = self.validation.table(run)
+            found = self.validation.table(run, self.state.pace)
             self.state.keep(unit, steps, found)
             self.state.add("scoring", time.perf_counter() - began)
         return found

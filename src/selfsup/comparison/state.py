@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Float
 
 from selfsup.comparison.measuring import Measured
+from selfsup.comparison.scoring_plan import Pace, ScoringPlan, told_by
 from selfsup.comparison.units import Unit
 from selfsup.run import write_whole
 
-FORMAT = 1
+FORMAT = 2
 FILE = "comparison.json"
 
 
@@ -25,7 +26,8 @@ class State:
     """What a comparison's folder says.
 
     `asked` is everything that decides the outcome; `measured` and `refused` are by unit; `spent` holds seconds by what they went to,
-    `left` those that were left for pretraining after each rung but the last; `draws` of labels are those that scoring has time for.
+    `left` those that were left for pretraining after each rung but the last; `pace` is what validation took, and `scoring` what scoring has
+    time for, once that is decided.
     """
 
     folder: Path
@@ -35,7 +37,8 @@ class State:
     refused: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     left: list[float] = field(default_factory=list)
-    draws: int | None = None
+    pace: Pace = field(default_factory=Pace)
+    scoring: ScoringPlan | None = None
 
     @property
     def runs(self) -> Path:
@@ -53,7 +56,8 @@ class State:
         content = {
             "format": FORMAT, "asked": self.asked, "units": [dataclasses.asdict(unit) for unit in self.units],
             "measured": {name: dataclasses.asdict(one) for name, one in self.measured.items()},
-            "refused": self.refused, "spent": self.spent, "left": self.left, "draws": self.draws,
+            "refused": self.refused, "spent": self.spent, "left": self.left, "pace": dataclasses.asdict(self.pace),
+            "scoring": None if self.scoring is None else dataclasses.asdict(self.scoring),
         }  # fmt: skip
         write_whole(self.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=str))
 
@@ -68,7 +72,8 @@ class State:
             raise ValueError(f"{file} is of another release, which would go on with it; this one reads format {FORMAT}. Begin a new one.")
         units = [Unit(**one) for one in content.pop("units")]
         measured = {name: Measured(**one) for name, one in content.pop("measured").items()}
-        return cls(folder, units=units, measured=measured, **content)
+        pace, scoring = Pace(**content.pop("pace")), content.pop("scoring")
+        return cls(folder, units=units, measured=measured, pace=pace, scoring=None if scoring is None else told_by(scoring), **content)
 
     def agree_with(self, asked: Mapping[str, Any]) -> None:
         """Raise ValueError where something else is asked for than the comparison was begun with."""

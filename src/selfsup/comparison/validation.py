@@ -5,6 +5,7 @@ A comparison drops units and picks finalists by these, and by nothing else: the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from selfsup.comparison.scoring_plan import Pace, work_of
 from selfsup.embedding import opened_for
 from selfsup.evaluation.kinds import ground_of
 from selfsup.evaluation.predictions import Setting
@@ -102,15 +104,18 @@ class Validation:
         """The judged items as intervals see them."""
         return self.halving.sample(balanced=self.problem.skewed)
 
-    def table(self, run: Run) -> Float[np.ndarray, "R n"]:
-        """1 where an item was told right in a repeat, else 0."""
+    def table(self, run: Run, pace: Pace) -> Float[np.ndarray, "R n"]:
+        """1 where an item was told right in a repeat, else 0. What it took is counted in `pace`."""
         reading = self._reading(run)
         network = reading.network(run)
         halving, right = self.halving, np.zeros(self.halving.first.shape)
+        began = time.perf_counter()
         features = reading.embeddings(network, torch.as_tensor(halving.rows, dtype=torch.long))
+        embedded = time.perf_counter()
+        pace.embedded(run.backbone, embedded - began, len(halving.rows))
         primary = self.protocol.primary.probe
         probe = Setting(primary if primary in PROBES else "linear", halving.most)  # what trains networks would take too long here
-        rng = np.random.default_rng([self.problem.seed, 1])
+        rng, work = np.random.default_rng([self.problem.seed, 1]), 0.0
         for number, first in enumerate(halving.first):
             for half in (first, ~first):
                 drawn = _at_most(halving.targets, np.flatnonzero(half), halving.most, rng)
@@ -121,6 +126,8 @@ class Validation:
                 )  # fmt: skip
                 found = score(features, task, [probe], default=default_layer(list(features)))[probe]
                 right[number, tested] = found.right(task.truth)[0, 0]
+                work += work_of(probe.probe, len(drawn))
+        pace.fitted(time.perf_counter() - embedded, work)
         return right
 
     def _reading(self, run: Run) -> Any:

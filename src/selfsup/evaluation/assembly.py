@@ -53,6 +53,7 @@ def evaluate(
     scratch_at: Sequence[LabelsPerClass] | None = None,
     seed: int = 0,
     groups: Any = None,
+    tested: int | None = None,
     text: str | None = None,
     id: str | None = None,
     language: str | None = None,
@@ -66,20 +67,18 @@ def evaluate(
     `runs` are scored on the items of `data` (by default what the first was pretrained on), of which those are tested that the runs
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
-    drawn, `seed` what they follow from. The probe "finetune", which takes long, is what `finetune` makes of each draw. `baselines` are
-    all, none (False) or some: "untrained", "scratch", which takes longest, and "pixels" for pictures, "tfidf" and "lsa" for texts;
-    drawn, `seed` what they follow from. The probe "finetune", which takes long, is what `finetune` makes of each draw. `baselines` are
-    all, none (False) or some: "untrained", "scratch", which takes longest, and "pixels" for pictures, "tfidf" and "lsa" for texts;
-    `weights` are the user's own, for one more; `scratch_at` are the numbers of labels that "scratch" is trained with, by default all.
-    `text`, `id`, `language` and `encoding` say how texts are read, as for `pretrain`; what is not said is as the first run had it, if it
-    learned from this data. Writes results.json, predictions.parquet and labels.parquet into `out` (by default the folder the runs are in),
-    and results.json and
+    drawn, `seed` what they follow from; of more items than `tested` a sample is tested, classes in proportion. The probe "finetune", which
+    takes long, is what `finetune` makes of each draw. `baselines` are all, none (False) or some: "untrained", "scratch", which takes
+    longest, and "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more; `scratch_at` are the
+    numbers of labels that "scratch" is trained with, by default all. `text`, `id`, `language` and `encoding` say how texts are read, as for
+    `pretrain`; what is not said is as the first run had it, if it learned from this data. Writes results.json, predictions.parquet and
+    labels.parquet into `out` (by default the folder the runs are in), and results.json and labels.parquet into each run.
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
     opened = opened_runs(runs)
     wanted = _wanted(baselines, ground_of(opened[0]))
     folder = results_folder(opened, out)
-    protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, groups)
+    protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, groups, tested)
     read = opened_for(opened[0], data, {"text": text, "id": id, "language": language, "encoding": encoding})
     grounds = _grounds(opened, read, protocol)
     first = grounds[opened[0].name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from selfsup.embedding import Reading
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.retrieval import KS, RETRIEVAL
 from selfsup.evaluation.scoring import Task
-from selfsup.probing.draws import draw_labels, holdout
+from selfsup.probing.draws import draw_labels, holdout, subsample
 from selfsup.probing.metrics import is_skewed
 from selfsup.probing.probes import PROBES as FROZEN
 from selfsup.run import Run
@@ -28,13 +28,18 @@ PROBES = (*FROZEN, FINETUNE, RETRIEVAL)
 
 FEWEST_DRAWS = 5
 
+FEWEST_TESTED = 50
+
 REFERENCE = 1000
 """Training items whose features standardise (labels unread): means and deviations are then known to 3 %."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What `evaluate` was asked for: labels and groups as the data functions take them, probes, labels a class, draws and their seed."""
+    """What `evaluate` was asked for: labels and groups as the data functions take them, probes, labels a class, draws and their seed.
+
+    At most so many items are `tested`, where that is a number.
+    """
 
     labels: Any
     probes: tuple[str, ...]
@@ -42,12 +47,15 @@ class Protocol:
     draws: int = 5
     seed: int = 0
     groups: Any = None
+    tested: int | None = None
 
     def __post_init__(self) -> None:
         if not self.probes or not set(self.probes) <= set(PROBES):
             raise ValueError(f"probes came as {list(self.probes)}: expected one or more of {', '.join(PROBES)}")
         if self.draws < FEWEST_DRAWS:
             raise ValueError(f"draws came as {self.draws}: at least {FEWEST_DRAWS} are needed to tell how much a score hangs on the labels")
+        if self.tested is not None and self.tested < FEWEST_TESTED:
+            raise ValueError(f"tested came as {self.tested}: expected at least {FEWEST_TESTED} items, or a score means nothing")
 
     @property
     def settings(self) -> list[Setting]:
@@ -156,10 +164,17 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     learnable = np.flatnonzero(~test & np.array([part != "test" for part in parts]))
     reference = np.sort(np.random.default_rng([seed, len(learnable)]).permutation(learnable)[:REFERENCE])
     tested = np.flatnonzero((targets >= 0) & test)
-    return Problem(
+    problem = Problem(
         reading.ids, classes, targets, train, tested, None if members is None else members[tested], drawn, learnable, reference, seen, seed,
         noun, unmatched=list(found.unmatched), notes=notes,
     )  # fmt: skip
+    return problem if protocol.tested is None else thinned(problem, protocol.tested)
+
+
+def thinned(problem: Problem, tested: int) -> Problem:
+    """The problem with at most so many tested items, classes in proportion."""
+    chosen = subsample(problem.truth, limit=tested, seed=problem.seed)
+    return replace(problem, test=problem.test[chosen], groups=None if problem.groups is None else problem.groups[chosen])
 
 
 def parts_in_runs(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None]:

@@ -1,0 +1,140 @@
+"""What scoring has time for: draws of labels, tested items, numbers of labels, and at which of these networks are trained from scratch.
+
+What a network costs to score is known from validation, which embeds and fits the same things in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfsup.evaluation.problem import FEWEST_DRAWS, LabelsPerClass, Problem, Protocol
+from selfsup.finetuning.recipe import Recipe
+from selfsup.finetuning.tuning import TUNING_FOLDS
+from selfsup.probing.choice import FEWEST
+
+PROBE = {"linear": 1.0, "knn": 0.15}
+"""What a probe costs on the same labels, of a linear one with its choice of layer and strength."""
+
+BESIDE_LABELS = 80
+"""A probe costs as much as its labels and so many more: on digits 0.05 s with 10 labels, 0.22 with 100, 4.8 with 4,000."""
+
+FEWEST_TESTED = 500
+"""Tested items are not thinned out below so many: their part of an interval is then about 2 points wide."""
+
+TRIALS = 4
+"""About so many trainings tune one from scratch, each a third as long."""
+
+
+@dataclass
+class Pace:
+    """What validation took: seconds and items embedded by backbone, and seconds and work of fitting probes (`work_of`)."""
+
+    embedding: dict[str, list[float]] = field(default_factory=dict)
+    fitting: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    def embedded(self, backbone: str, seconds: float, items: int) -> None:
+        """Count items that a backbone embedded."""
+        before = self.embedding.get(backbone, [0.0, 0.0])
+        self.embedding[backbone] = [round(before[0] + seconds, 4), before[1] + items]
+
+    def fitted(self, seconds: float, work: float) -> None:
+        """Count probes that were fitted."""
+        self.fitting = [round(self.fitting[0] + seconds, 4), self.fitting[1] + work]
+
+    def item(self, backbone: str) -> float:
+        """Seconds to embed an item; where a backbone was not timed, the slowest of those that were."""
+        found = {name: seconds / max(items, 1) for name, (seconds, items) in self.embedding.items()}
+        return found.get(backbone, max(found.values(), default=0.0))
+
+    def fit(self, work: float) -> float:
+        """Seconds to fit so much."""
+        return work * self.fitting[0] / max(self.fitting[1], 1e-9)
+
+
+def work_of(probe: str, labels: float) -> float:
+    """What fitting a probe on so many labels costs, in labels of a linear one."""
+    return PROBE.get(probe, 0.0) * (labels + BESIDE_LABELS)
+
+
+@dataclass(frozen=True)
+class ScoringPlan:
+    """How runs are scored: so many `draws` at these `labels_per_class`, on at most so many `tested` items, beside networks from scratch."""
+
+    draws: int
+    tested: int
+    labels_per_class: tuple[LabelsPerClass, ...]
+    scratch_at: tuple[LabelsPerClass, ...]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What decides how long scoring takes: `networks` are how many are scored by backbone, `rows` the seconds of training on a row."""
+
+    problem: Problem
+    protocol: Protocol
+    pace: Pace
+    networks: Mapping[str, int]
+    rows: Mapping[str, float]
+
+    def labels(self, count: LabelsPerClass) -> int:
+        """Labelled items of one draw."""
+        return len(self.problem.draws[count][0])
+
+    def scoring(self, draws: int, tested: int, counts: Sequence[LabelsPerClass]) -> float:
+        """Seconds to score every network."""
+        times = {count: 1 if count == "all" else draws for count in counts}
+        learned = min(len(self.problem.train), sum(self.labels(count) * times[count] for count in counts))
+        items = len(self.problem.reference) + tested + learned
+        work = sum(work_of(probe, self.labels(count)) * times[count] for probe in self.protocol.probes for count in counts)
+        return sum(number * (items * self.pace.item(name) + self.pace.fit(work)) for name, number in self.networks.items())
+
+    def scratch(self, draws: int, tested: int, count: LabelsPerClass) -> float:
+        """Seconds to train every backbone from scratch at one number of labels, and to ask it."""
+        recipe, times = Recipe(None), 1 if count == "all" else draws
+        tuning = 1.0 if isinstance(count, int) and count < FEWEST else 1.0 + TRIALS / TUNING_FOLDS
+        rows = recipe.steps_for(self.labels(count)) * tuning * recipe.batch_size
+        return times * sum(rows * row + tested * self.pace.item(name) for name, row in self.rows.items())
+
+    def plan(self, *, networks: float, scratch: float) -> ScoringPlan:
+        """What fits into the seconds for networks, and into those for training from scratch and what is left of the others.
+
+        Draws are given up first, down to five; then tested items; then `all` labels. The least of everything is always scored.
+        """
+        counts, primary = self.protocol.labels_per_class, self.protocol.primary.labels_per_class
+        tested, draws = len(self.problem.test), self.protocol.draws
+        while draws > FEWEST_DRAWS and self.scoring(draws, tested, counts) > networks:
+            draws -= 1
+        fewest = min(FEWEST_TESTED, tested)
+        without = tuple(count for count in counts if count != "all") or counts
+        if self.scoring(draws, fewest, counts) > networks:
+            counts = without
+        while tested > fewest and self.scoring(draws, tested, counts) > networks:
+            tested = max(fewest, int(0.9 * tested))
+        left = scratch + max(0.0, networks - self.scoring(draws, tested, counts))
+        chosen: list[LabelsPerClass] = []
+        for count in sorted(counts, key=lambda count: (count != primary, count == "all", str(count).zfill(9))):
+            if (spent := self.scratch(draws, tested, count)) <= left:
+                left, chosen = left - spent, [*chosen, count]
+        return ScoringPlan(draws, tested, counts, tuple(chosen))
+
+
+def in_words(plan: ScoringPlan, protocol: Protocol, tested: int) -> list[str]:
+    """What there was no time for."""
+    said = []
+    if plan.draws < protocol.draws:
+        said.append(f"{plan.draws} draws of labels in place of {protocol.draws}")
+    if plan.tested < tested:
+        said.append(f"{plan.tested:,} of {tested:,} items tested")
+    if lost := [str(count) for count in protocol.labels_per_class if count not in plan.labels_per_class]:
+        said.append(f"nothing at {', '.join(lost)} labels")
+    if lost := [str(count) for count in plan.labels_per_class if count not in plan.scratch_at]:
+        said.append(f"nothing trained from scratch at {', '.join(lost)} labels")
+    return said
+
+
+def told_by(asked: Any) -> ScoringPlan:
+    """A plan as it was kept."""
+    counts = {name: tuple(asked[name]) for name in ("labels_per_class", "scratch_at")}
+    return ScoringPlan(int(asked["draws"]), int(asked["tested"]), **counts)
