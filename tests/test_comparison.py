@@ -151,7 +151,7 @@ def test_groups_stay_on_one_side() -> None:
 def measured(data: Any, units: Sequence[Unit], shared: Any, **_: Any) -> tuple[dict[str, Measured], dict[str, str]]:
     """As if every step took ten seconds, far longer than any machine needs, so that what is trained does not hang on it."""
     fits = [unit for unit in units if unit.task != "colorization"]
-    found = {unit.name: Measured(10.0, 2.0, "compact_convnet", "asked for", 32, 180, 1000, 1e6) for unit in fits}
+    found = {unit.name: Measured(10.0, 2.0, "compact_convnet", "asked for", 32, 180, 1000, 1e6, None) for unit in fits}
     return found, {unit.name: "it needs colours" for unit in units if unit not in fits}
 
 

@@ -47,3 +47,26 @@ def test_the_peak_is_at_least_what_was_allocated() -> None:
     assert after is not None
     assert after >= 4 * held.numel()
     assert before < 8_000_000_000
+
+
+PEAKS = """
+import torch
+from selfsup.train.memory import forget_peak, keep_memory, peak_memory
+keep_memory()
+assert forget_peak()
+before = peak_memory()
+freed = torch.ones(100_000_000)
+del freed
+high = peak_memory()
+assert forget_peak()
+held = torch.ones(25_000_000)
+print(high - before, peak_memory() - before)
+"""
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="only Linux lets the peak begin anew")
+def test_the_peak_begins_anew() -> None:
+    said = subprocess.run([sys.executable, "-c", PEAKS], capture_output=True, text=True, check=True).stdout.split()
+    first, second = map(int, said)
+    assert first == pytest.approx(400e6, abs=60e6)
+    assert second == pytest.approx(100e6, abs=60e6)

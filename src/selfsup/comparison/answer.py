@@ -50,7 +50,10 @@ class Use:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a unit took: seconds of training as they were measured and `steps`, of one run; passes over the data; speed and size."""
+    """What a unit took: seconds of training as they were measured and `steps`, of one run; passes over the data; speed and size.
+
+    `memory` are the bytes that the process had in use at most while the unit was trained, None where that is not known.
+    """
 
     unit: str
     seconds: float
@@ -60,6 +63,7 @@ class Cost:
     parameters: int
     operations: float
     backbone: str
+    memory: int | None
 
 
 @dataclass(frozen=True)
@@ -184,5 +188,5 @@ def _cost(climb: Climb, unit: Unit) -> Cost:
     one, steps = climb.state.measured[unit.name], reached.steps[unit.name]
     return Cost(
         unit.name, steps * one.seconds_per_step, steps, steps * one.batch_size / one.rows, one.batch_size / one.seconds_per_step,
-        one.parameters, one.operations, one.backbone,
+        one.parameters, one.operations, one.backbone, one.memory,
     )  # fmt: skip

@@ -27,6 +27,7 @@ from selfsup.tasks import find_task
 from selfsup.train.calibration import time_steps
 from selfsup.train.distributed import World, device
 from selfsup.train.loop import views_of
+from selfsup.train.memory import forget_peak, peak_memory
 from selfsup.train.precision import Kernels
 from selfsup.train.step import Step
 
@@ -46,7 +47,8 @@ class Measured:
     """What was measured of a unit: `seconds_per_step`, `overhead` of a run in seconds, and how much it learns from in a step.
 
     `rows` are all that it trains on: a pass over the data takes `rows / batch_size` steps. `parameters` counts the backbone's,
-    `operations` multiplications and additions of a step, forward and backward, for each row.
+    `operations` multiplications and additions of a step, forward and backward, for each row. `memory` is the most that the process had in
+    use while the unit was trained, in bytes; None where the system does not tell of one run alone.
     """
 
     seconds_per_step: float
@@ -57,6 +59,7 @@ class Measured:
     rows: int
     parameters: int
     operations: float
+    memory: int | None
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,11 @@ def measure(
         if unit.name in candidates:
             one, per_step = candidates.pop(unit.name), median(found[unit.name])
             told(f"measuring what a run of {unit.name} takes beside its steps")
-            overhead = _overhead(data, unit, shared, one.run.backbone, scratch / unit.folder(0)) - TRIAL_STEPS * per_step
+            spent, memory = _trial(data, unit, shared, one.run.backbone, scratch / unit.folder(0))
+            overhead = spent - TRIAL_STEPS * per_step
             measured[unit.name] = Measured(
                 per_step, max(overhead, 0.0), one.run.backbone, one.run.choices["backbone"], one.run.batch_size, one.run.pictures,
-                sum(parameter.numel() for parameter in one.task.backbone.parameters()), _operations(one),
+                sum(parameter.numel() for parameter in one.task.backbone.parameters()), _operations(one), memory,
             )  # fmt: skip
     return measured, refused
 
@@ -134,12 +138,12 @@ def _operations(one: _Candidate) -> float:
     return float(counter.get_total_flops()) / one.run.batch_size
 
 
-def _overhead(data: Any, unit: Unit, shared: Mapping[str, Any], backbone: str, out: Path) -> float:
-    """Seconds that a run of `TRIAL_STEPS` takes, thrown away afterwards."""
+def _trial(data: Any, unit: Unit, shared: Mapping[str, Any], backbone: str, out: Path) -> tuple[float, int | None]:
+    """Seconds that a run of `TRIAL_STEPS` takes, and the most memory in use meanwhile. The run is thrown away."""
     shutil.rmtree(out, ignore_errors=True)
-    began = time.perf_counter()
+    alone, began = forget_peak(), time.perf_counter()
     with redirect_stderr(io.StringIO()):
         pretrain(data, **shared, **settings_of(unit, backbone=backbone), steps=TRIAL_STEPS, schedule="constant", out=out)
     spent = time.perf_counter() - began
     shutil.rmtree(out, ignore_errors=True)
-    return spent
+    return spent, peak_memory() if alone else None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from selfsup.run import write_whole
+from selfsup.evaluation.score_file import read_scores, write_scores
 
 FORMAT = 1
 
@@ -118,39 +117,15 @@ class UseScores:
         folder.mkdir(parents=True, exist_ok=True)
         content = dataclasses.asdict(dataclasses.replace(self, folder=None))
         del content["folder"]
-        write_whole(folder / FILES[self.use], json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False))
+        write_scores(folder / FILES[self.use], content)
         return dataclasses.replace(self, folder=folder)
 
     @classmethod
     def load(cls, file: str | Path) -> UseScores:
         """Read such a file back. Raises ValueError for a file of another format."""
         file = Path(file)
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{file} cannot be read as scores: {error}. Run `selfsup evaluate` again.") from error
-        if content.get("format") != FORMAT:
-            raise ValueError(f"{file} has format {content.get('format')!r}; this release reads format {FORMAT}. Evaluate again.")
-        for name, kind in _RECORDS.items():
-            content[name] = [kind(**{key: _number(key, value) for key, value in record.items()}) for record in content[name]]
+        content = read_scores(file, format=FORMAT, what="scores", kinds=_RECORDS, numbers=("value", "low", "high", "difference"))
         return cls(**content, folder=file.parent)
 
 
 _RECORDS: dict[str, type] = {"rows": UseRow, "comparisons": UseComparison, "parts": Part}
-_NUMBERS = {"value", "low", "high", "difference"}
-
-
-def _number(key: str, value: Any) -> Any:
-    """JSON has no "not a number"."""
-    return float("nan") if key in _NUMBERS and value is None else value
-
-
-def _plain(value: Any) -> Any:
-    """The same with what is no number as null, and six digits."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return round(float(value), 6) if abs(value) < float("inf") else None
-    return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +18,14 @@ from selfsup.evaluation.baselines import INITIALISATIONS, UNTRAINED, WEIGHTS, To
 from selfsup.evaluation.language_questions import Labelled, Sought, labelled_texts, sought_texts
 from selfsup.evaluation.parallel import Parallel
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
+from selfsup.evaluation.score_file import write_scores
 from selfsup.evaluation.texts import TextGround
 from selfsup.evaluation.transfer import Summary, Transfer
 from selfsup.evaluation.words import vectoriser
 from selfsup.probing.choice import Features, default_layer
 from selfsup.probing.draws import LabelsPerClass
 from selfsup.progress import progress
-from selfsup.run import Run, write_whole
+from selfsup.run import Run
 from selfsup.train.distributed import device
 
 CHARACTERS = "character n-grams"
@@ -70,8 +70,7 @@ class LanguageScores:
     def save(self, folder: str | Path) -> Path:
         """Write across_languages.json into `folder`."""
         file = Path(folder) / FILE
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
+        write_scores(file, dataclasses.asdict(self))
         return file
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -23,8 +22,9 @@ from selfsup.evaluation.held_out import model_texts
 from selfsup.evaluation.language_modelling import Bits, joined
 from selfsup.evaluation.language_questions import fresh_rows
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
+from selfsup.evaluation.score_file import write_scores
 from selfsup.progress import progress
-from selfsup.run import Run, write_whole
+from selfsup.run import Run
 from selfsup.trained import load_task, makes, task_of
 
 MOST = 5_000_000
@@ -82,8 +82,7 @@ class ModellingScores:
     def save(self, folder: str | Path) -> Path:
         """Write language_modelling.json into `folder`."""
         file = Path(folder) / FILE
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
+        write_scores(file, dataclasses.asdict(self))
         return file
 
 

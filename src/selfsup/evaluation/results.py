@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfsup.run import write_whole
+from selfsup.evaluation.score_file import read_scores, write_scores
 
 FORMAT = 1
 
@@ -150,7 +149,7 @@ class Results:
         """Write results.json and the two tables into `folder`, and say where they are."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "results.json", json.dumps(_plain(self.to_json()), indent=1, ensure_ascii=False, allow_nan=False))
+        write_scores(folder / "results.json", self.to_json())
         if self.parts:
             ids = list(self.parts)
             labels, parts = zip(*self.parts.values(), strict=True)
@@ -177,40 +176,12 @@ class Results:
     def load(cls, file: str | Path) -> Results:
         """Read results.json back (the tables beside it are left alone). Raises ValueError for a file of another format."""
         file = Path(file)
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{file} cannot be read as results: {error}. Run `selfsup evaluate` again.") from error
-        if content.get("format") != FORMAT:
-            raise ValueError(
-                f"{file} has format {content.get('format')!r}; this release reads format {FORMAT}. Run `selfsup evaluate` again."
-            )
-        for record in content["per_class"]:
-            record["label"] = record.pop("class")
-        for name, kind in _RECORDS.items():
-            content[name] = [kind(**{key: _number(key, value) for key, value in record.items()}) for record in content[name]]
+        content = read_scores(file, format=FORMAT, what="results", kinds=_RECORDS, numbers=("recall", "average_precision"))
         return cls(**content, folder=file.parent)
 
 
 _RECORDS = {"rows": Row, "comparisons": Comparison, "confusion": Confusion, "per_class": ClassScore}
 _BESIDE = {"predictions", "truth", "parts", "folder"}
-_NUMBERS = {"recall", "average_precision"}
-
-
-def _number(key: str, value: Any) -> Any:
-    """JSON has no "not a number": a recall of a class without items is null there."""
-    return float("nan") if key in _NUMBERS and value is None else value
-
-
-def _plain(value: Any) -> Any:
-    """The same with "not a number" as null, six digits, and numpy's numbers as Python's."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return None if value != value else round(float(value), 6)
-    return value
 
 
 def _write_table(file: Path, columns: dict[str, list[Any]]) -> None:

@@ -69,11 +69,12 @@ def _costs(found: Facts, colours: Mapping[str, str]) -> Html:
     rows = [
         [
             chip(one["unit"], colours[one["unit"]]), one["backbone"], duration(one["seconds"]), count(one["steps"]), f"{one['passes']:.1f}",
-            count(one["examples_per_second"]), f"{one['operations'] / 1e9:.2g}", _fate(one["unit"], found),
+            count(one["examples_per_second"]), f"{one['operations'] / 1e9:.2g}",
+            f"{one['memory'] / 1e9:.1f}" if one["memory"] else "", _fate(one["unit"], found),
         ]
         for one in found["costs"]
     ]  # fmt: skip
-    head = ["task", "backbone", "trained for", "steps", "passes", "examples a second", "GFLOP an example", ""]
+    head = ["task", "backbone", "trained for", "steps", "passes", "examples a second", "GFLOP an example", "GB", ""]
     spent = ", ".join(f"{what} {duration(seconds)}" for what, seconds in found["spent"].items())
     return tag("div", tag("h3", "What it cost"), table(head, rows), tag("p", f"Time in all: {spent}.", class_="note"))
 

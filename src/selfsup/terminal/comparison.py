@@ -18,13 +18,13 @@ def print_comparison(compared: Compared) -> None:
     answer = compared.answer
     print_results(compared.results)
     print()
-    table = table_of("task", "backbone", "trained", "steps", "passes", "examples/s", "GFLOP an example", "dropped")
+    table = table_of("task", "backbone", "trained", "steps", "passes", "examples/s", "GFLOP an example", "GB", "dropped")
     dropped = {name: rung.seconds for rung in answer.rungs for name in rung.dropped}
     for cost in answer.costs:
         when = f"after {clock(dropped[cost.unit])}" if cost.unit in dropped else ""
         table.add_row(
             cost.unit, cost.backbone, clock(cost.seconds), f"{cost.steps:,}", f"{cost.passes:.1f}", f"{cost.examples_per_second:,.0f}",
-            f"{cost.operations / 1e9:.2g}", when,
+            f"{cost.operations / 1e9:.2g}", f"{cost.memory / 1e9:.1f}" if cost.memory else "", when,
         )  # fmt: skip
     show(table)
     for name, reason in answer.refused.items():

@@ -30,6 +30,7 @@ from selfsup.train.watch import Watch, embed_sample, embedding_rank, embedding_s
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 LOG_ENTRIES = 200  # about so many lines of metrics.jsonl a run
 LOOKS = 20  # about so many looks at the embeddings a run
+LOOKS_APART = 25  # steps: a look costs about as much as one, and is not to take a fifth of a short run
 SHOWN = 5  # about so often what the task makes by then is kept
 
 
@@ -173,7 +174,7 @@ class _Progress:
         self.seconds += facts["spent"]
         self.losses.append(sum(terms.values()))
         done, steps = number + 1, self.run.steps
-        looked = _is_time(done, steps, times=LOOKS)
+        looked = _is_time(done, steps, times=LOOKS, apart=LOOKS_APART)
         if self.observe is not None and _is_time(done, steps, times=SHOWN):
             self.observe(done)
         seen = self._look(done, task) if looked else {}
@@ -200,9 +201,9 @@ class _Progress:
         return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}
 
 
-def _is_time(done: int, steps: int, *, times: int) -> bool:
-    """At the first and the last step, and about so many times between."""
-    return done in (1, steps) or done % max(1, steps // times) == 0
+def _is_time(done: int, steps: int, *, times: int, apart: int = 1) -> bool:
+    """At the first and the last step, and about so many times between, at least so many steps `apart`."""
+    return done in (1, steps) or done % max(apart, steps // times) == 0
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import platform
 import sys
+from pathlib import Path
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of glibc's mallopt(3)
 
@@ -23,11 +25,27 @@ def keep_memory() -> bool:
     return bool(library.mallopt(TRIM_THRESHOLD, never)) and bool(library.mallopt(MMAP_MAX, 0))
 
 
-def peak_memory() -> int | None:
-    """The most memory this process has had in use since it started, in bytes (resident, files mapped into it included).
+def forget_peak() -> bool:
+    """Give back what is free and let `peak_memory` begin anew; False where the system cannot (it does on Linux: man 5 proc, clear_refs)."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
 
-    None where the system does not tell (Windows).
+
+def peak_memory() -> int | None:
+    """The most memory this process has had in use since it started, or since `forget_peak`.
+
+    In bytes, resident, files mapped into it included. None where the system does not tell (Windows).
     """
+    try:  # on Linux what getrusage tells includes what the parent had in use when it started this process
+        return next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        pass
     try:
         import resource
     except ImportError:
