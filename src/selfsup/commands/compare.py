@@ -44,6 +44,7 @@ def compare(
         typer.Option("--set", metavar="OPTION=VALUE", help="For every task that has it, or TASK.OPTION=VALUE for one. Repeatable."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each finalist.")] = 3,
+    audit: Annotated[bool, typer.Option("--audit/--no-audit", help="Turn off views of pictures that break the labels.")] = True,
     probes: Annotated[str, typer.Option(help="Ways to score, with commas; linear decides, or the first.")] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`; 10 decides.")] = "1,5,10,all",
     draws: Annotated[int, typer.Option(min=5, help="Random draws of the labels.")] = 20,

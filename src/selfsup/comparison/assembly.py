@@ -11,6 +11,7 @@ from typing import Any
 
 from selfsup.comparison.answer import Answer, answered
 from selfsup.comparison.climbing import Climb
+from selfsup.comparison.label_audit import audited
 from selfsup.comparison.measuring import decode, measure
 from selfsup.comparison.plan import PRETRAINING
 from selfsup.comparison.plan_words import plan_in_words
@@ -38,6 +39,7 @@ def compare(
     tasks: Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
     seeds: int = 3,
+    audit: bool = True,
     probes: Sequence[str] = ("linear", "knn"),
     labels_per_class: Sequence[LabelsPerClass] = (1, 5, 10, "all"),
     draws: int = 20,
@@ -67,7 +69,8 @@ def compare(
     `tasks` are units, TASK, TASK@BACKBONE, TASK+FILE.py:FUNCTION (own views) or both, by default every task for this kind of data;
     `options` are those of tasks, for all that have them or as "task.option" for one. `budget` is the time for everything but decoding:
     about 65 % for pretraining, 15 % for baselines, 20 % for scoring. With more than three units those that are clearly behind are dropped
-    at rungs, by validation inside the labels that are not tested; finalists are trained with `seeds` seeds. `labels`, `probes`,
+    at rungs, by validation inside the labels that are not tested; finalists are trained with `seeds` seeds. With `audit`, views of pictures
+    that break the labels are off, unless `options` say otherwise. `labels`, `probes`,
     `labels_per_class`, `draws` and `weights` are as for `evaluate`, the rest as for `pretrain`; where nothing else is said a fifth is
     held out and tested. Everything lies in `out`: the runs, results.json and report.html. With `resume` it goes on where it was stopped.
     Raises ValueError for what cannot be compared.
@@ -79,7 +82,7 @@ def compare(
     }  # fmt: skip
     asked = comparing(
         data, labels=labels, tasks=tasks, settings=options or {}, budget=budget, seeds=seeds, seed=seed, probes=probes,
-        labels_per_class=labels_per_class, draws=draws, weights=weights, shared=shared,
+        labels_per_class=labels_per_class, draws=draws, weights=weights, shared=shared, audit=audit,
     )  # fmt: skip
     state = _begun(asked, out, resume)
     told = Telling()
@@ -127,6 +130,10 @@ def _measured(state: State, asked: Comparing, data: Any, told: Telling) -> None:
     decode(data, state.units, asked.shared)
     state.add("reading", time.perf_counter() - began)
     began = time.perf_counter()
+    if asked.audit:
+        told("asking which views break the labels")
+        found = audited(data, asked, state.units)
+        state.units, state.notes = found.units, found.said
     seconds = PRETRAINING * asked.seconds / (2 * len(state.units))
     state.measured, state.refused = measure(
         data, state.units, asked.shared, seconds=seconds, most=TIMING * asked.seconds, scratch=state.folder / ".measuring", told=told

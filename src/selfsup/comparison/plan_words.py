@@ -13,7 +13,10 @@ def plan_in_words(asked: Comparing, state: State, climb: Climb) -> str:
     """Which units, what each costs, the rungs, and what does not fit."""
     measured = state.measured
     ahead = climb.planned(len(measured), left=climb.allowed)
-    lines = [f"Budget {clock(asked.seconds)} for {len(measured)} tasks; reading the data took {clock(state.spent['reading'])} beside it."]
+    lines = [
+        f"Budget {clock(asked.seconds)} for {len(measured)} tasks; reading the data took {clock(state.spent['reading'])} beside it.",
+        *state.notes,
+    ]
     first, last = ahead.rungs[0].seconds, ahead.last
     for name, one in measured.items():
         per_pass = one.rows / one.batch_size

@@ -41,7 +41,8 @@ def scored(climb: Climb, asked: Comparing, data: Any, finalists: Sequence[Unit],
     )  # fmt: skip
     state.add("scoring", time.perf_counter() - began)
     lost = in_words(plan, protocol, there)
-    return replace(results, notes=[*results.notes, f"For want of time: {'; '.join(lost)}."]) if lost else results
+    given_up = [f"For want of time: {'; '.join(lost)}."] if lost else []
+    return replace(results, notes=[*state.notes, *results.notes, *given_up])
 
 
 def _planned(climb: Climb, asked: Comparing, units: Sequence[Unit]) -> ScoringPlan:

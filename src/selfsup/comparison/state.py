@@ -27,7 +27,7 @@ class State:
 
     `asked` is everything that decides the outcome; `measured` and `refused` are by unit; `spent` holds seconds by what they went to,
     `left` those that were left for pretraining after each rung but the last; `pace` is what validation took, and `scoring` what scoring has
-    time for, once that is decided.
+    time for, once that is decided. `notes` are sentences that stand in the plan and beside the scores.
     """
 
     folder: Path
@@ -39,6 +39,7 @@ class State:
     left: list[float] = field(default_factory=list)
     pace: Pace = field(default_factory=Pace)
     scoring: ScoringPlan | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def runs(self) -> Path:
@@ -58,6 +59,7 @@ class State:
             "measured": {name: dataclasses.asdict(one) for name, one in self.measured.items()},
             "refused": self.refused, "spent": self.spent, "left": self.left, "pace": dataclasses.asdict(self.pace),
             "scoring": None if self.scoring is None else dataclasses.asdict(self.scoring),
+            "notes": self.notes,
         }  # fmt: skip
         write_whole(self.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=str))
 

@@ -24,7 +24,8 @@ READING = ("text", "id", "language", "encoding")
 class Comparing:
     """What is compared and how: the units, the seconds they have together, seeds of the finalists, and how they are scored.
 
-    `shared` is what `pretrain` is called with for every unit; `weights` are the user's own, for one more row.
+    `shared` is what `pretrain` is called with for every unit; `weights` are the user's own, for one more row; with `audit`, views
+    that break the labels are off.
     """
 
     units: list[Unit]
@@ -35,6 +36,7 @@ class Comparing:
     protocol: Protocol
     shared: Mapping[str, Any]
     weights: str | None
+    audit: bool = True
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -47,7 +49,7 @@ class Comparing:
         protocol["labels"] = str(self.protocol.labels) if isinstance(self.protocol.labels, str | Path) else "given in memory"
         return {
             "tasks": [unit.name for unit in self.units], "options": {unit.name: dict(unit.options) for unit in self.units},
-            "budget": self.budget, "seeds": self.seeds, "seed": self.seed, "weights": self.weights,
+            "budget": self.budget, "seeds": self.seeds, "seed": self.seed, "weights": self.weights, "audit": self.audit,
             **{name: protocol[name] for name in ("labels", "probes", "labels_per_class", "draws")}, **self.shared,
         }  # fmt: skip
 
@@ -76,6 +78,7 @@ def comparing(
     draws: int,
     weights: str | Path | None,
     shared: Mapping[str, Any],
+    audit: bool = True,
 ) -> Comparing:
     """What is asked for, or ValueError for what cannot be done."""
     if seeds < 1:
@@ -85,4 +88,4 @@ def comparing(
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, None)
     own = None if weights is None else str(weights)
     given = {name: value for name, value in shared.items() if value is not None}
-    return Comparing(units, seconds_of(budget), budget, seeds, seed, protocol, given, own)
+    return Comparing(units, seconds_of(budget), budget, seeds, seed, protocol, given, own, audit and modality == "image")
