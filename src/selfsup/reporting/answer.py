@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfsup.reporting.chart import Line, Plot, chip, line_chart
@@ -52,17 +52,29 @@ def _pareto(found: Facts, colours: Mapping[str, str]) -> Html:
         spent = [math.log10(max(each * rung["steps"][one["unit"]], 1.0)) for rung in reached]
         scores = [rung["scores"][one["unit"]] for rung in reached]
         lines.append(Line(one["unit"], spent, scores, colours[one["unit"]], dots=True, faint=len(reached) < len(rungs)))
-    ends = [place for line in lines for place in line.x]
-    marks: dict[int | float, str] = {power: _operations(power) for power in range(math.floor(min(ends)), math.ceil(max(ends)) + 1)}
-    plot = Plot(width=680, height=300, left=50, right=150, x_ticks=marks, write=percent)
+    staying = [score for line in lines if not line.faint for score in line.y]
+    low = min(staying) - 0.1 * (max(staying) - min(staying)) if staying else None  # one that was far behind is drawn at the edge
+    plot = Plot(
+        width=680, height=300, left=50, right=150, x_ticks=_marks([place for line in lines for place in line.x]), low=low, write=percent
+    )
     return line_chart(lines, plot, description="Validation score of each task against operations of training")
 
 
-def _operations(power: int) -> str:
-    """A power of ten operations: 12 -> "1 TFLOP"."""
+def _marks(places: Sequence[float]) -> dict[int | float, str]:
+    """One, two and five times the powers of ten that lie among `places` (logarithms), with the next below and above; as few as will do."""
+    powers = range(math.floor(min(places)) - 1, math.ceil(max(places)) + 1)
+    every = [(math.log10(factor) + power, factor, power) for power in powers for factor in (1, 2, 5)]
+    first = max(number for number, mark in enumerate(every) if mark[0] <= min(places) + 0.02)
+    last = min((number for number, mark in enumerate(every) if mark[0] >= max(places) - 0.02), default=len(every) - 1)
+    step = max(1, math.ceil((last - first) / 5))
+    return {place: _operations(factor, power) for place, factor, power in every[first : last + step : step]}
+
+
+def _operations(factor: int, power: int) -> str:
+    """So many times a power of ten operations: 5, 12 -> "5 TFLOP"."""
     names = {9: "GFLOP", 12: "TFLOP", 15: "PFLOP", 18: "EFLOP"}
     unit = max((known for known in names if known <= power), default=9)
-    return f"{short(10.0 ** (power - unit))} {names[unit]}"
+    return f"{short(factor * 10.0 ** (power - unit))} {names[unit]}"
 
 
 def _costs(found: Facts, colours: Mapping[str, str]) -> Html:

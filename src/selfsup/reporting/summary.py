@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from selfsup.reporting.collect import Collected, Comparison, Results, Score
@@ -149,11 +150,12 @@ def _facts(collected: Collected, results: Results | None) -> Html:
         entries.append(("Labels", _labels(results)))
     if runs:
         tasks = dict.fromkeys(run.row for run in runs)
-        seeds = len(runs) / len(tasks)
+        seeds = sorted(Counter(run.row for run in runs).values())
+        each = f"{seeds[0]} seeds each" if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]} seeds"
         entries.append(
             (
                 "Tasks" if len(tasks) > 1 else "Task",
-                _lines([listing([task_title(t) for t in tasks]), f"{seeds:.0f} seeds each" if seeds > 1 else ""]),
+                _lines([listing([task_title(t) for t in tasks]), each if seeds[-1] > 1 else ""]),
             )
         )
         entries.append(("Training", _lines([_training(runs), listing(list(dict.fromkeys(run.backbone for run in runs)))])))
