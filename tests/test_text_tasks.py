@@ -297,15 +297,6 @@ def test_the_discriminator_does_not_teach_the_generator() -> None:
     assert all(parameter.grad is None for parameter in task.generator.parameters())
 
 
-@pytest.mark.parametrize("tug", [False, True])
-def test_the_discriminator_pulls_at_the_table_only_where_it_is_told_to(tug: bool) -> None:
-    task = make(ReplacedTokenDetection, "bert-tiny", tug=tug)
-    output = task(task.views(rows(), rng()))
-    task.loss(output)["discriminator"].backward()
-    assert (task.backbone.embedding.weight.grad is not None) == tug
-    assert all(parameter.grad is not None for parameter in (task.detect.weight, *task.backbone.model.encoder.parameters()))
-
-
 # SimCSE ---------------------------------------------------------------------------------------------------------------------------
 
 

@@ -24,14 +24,15 @@ class SpanCorruption(TextPretext):
     what the decoder starts from, are words of the task's own beside the tokeniser's. What separates the documents of a row is a token
     like others, as in T5.
 
-    Options: `rate` is the share of tokens taken out, in spans of `length` tokens on average (.15 and 3 in the paper); `depth` is the
-    number of the decoder's layers, which are thrown away.
+    Options: `rate` is the share of tokens taken out, in spans of `length` tokens on average (.15 and 3 in the paper; half of them gives a
+    short training three times as much to learn from, as in UL2's extreme denoising, arXiv 2205.05131); `depth` is the number of the
+    decoder's layers, which are thrown away.
     """
 
     kind = "generative"
     learning_rate = 2.8e-3
 
-    def __init__(self, backbone: TextBackbone, *, rate: float = 0.15, length: float = 3.0, depth: int = 2) -> None:
+    def __init__(self, backbone: TextBackbone, *, rate: float = 0.5, length: float = 3.0, depth: int = 2) -> None:
         super().__init__(backbone)
         if backbone.causal or backbone.embedding.embedding_dim != backbone.width:
             raise ValueError(f"{backbone.name!r} cannot be T5's encoder, which sees whole rows; take an encoder, such as bert-mini.")
