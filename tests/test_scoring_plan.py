@@ -15,7 +15,7 @@ from selfsup.evaluation.problem import Problem, Protocol, thinned
 ALL = 400
 
 
-def costs(*, tested: int = 1000, networks: int = 1, row: float = 0.001, probes: tuple[str, ...] = ("linear",)) -> Costs:
+def costs(*, tested: int = 1000, runs: int = 1, row: float = 0.001, probes: tuple[str, ...] = ("linear",)) -> Costs:
     """Ten classes; 400 labelled items to learn from, 100 to standardise."""
     draws: dict[Any, Any] = {count: [np.arange(10 * count)] * 20 for count in (1, 10)}
     draws["all"] = [np.arange(ALL)]
@@ -25,7 +25,7 @@ def costs(*, tested: int = 1000, networks: int = 1, row: float = 0.001, probes: 
     pace.embedded("net", 1.0, 60)
     pace.embedded("net", 0.4, 80)
     pace.fitted(0.18, 180)
-    return Costs(problem, Protocol("label", probes, (1, 10, "all"), 20), pace, {"net": networks}, {"net": row})
+    return Costs(problem, Protocol("label", probes, (1, 10, "all"), 20), pace, {"net": runs}, {"net": row})
 
 
 def test_a_pace_is_seconds_by_what_was_done() -> None:
@@ -37,9 +37,9 @@ def test_a_pace_is_seconds_by_what_was_done() -> None:
 
 
 def test_seconds_of_scoring_by_hand() -> None:
-    """Each of three networks embeds 100 + 1,000 + 350 items and fits 5 probes on 10, 5 on 100 and none on all labels."""
+    """Each of three runs and five untrained networks embeds 100 + 1,000 + 400 items and fits 5 probes on 10, 5 on 100 labels."""
     linear = 5 * (10 + BESIDE_LABELS) + 5 * (100 + BESIDE_LABELS)
-    assert costs(networks=3).scoring(5, 1000, (1, 10)) == pytest.approx(3 * (15.0 + linear / 1000))
+    assert costs(runs=3).scoring(5, 1000, (1, 10)) == pytest.approx(8 * (15.0 + linear / 1000))
     assert work_of("knn", 100) == pytest.approx(27)
     assert work_of("recall@1", 100) == 0
 
@@ -52,7 +52,7 @@ def test_seconds_from_scratch_by_hand() -> None:
 
 
 def test_with_enough_time_all_is_scored() -> None:
-    found = costs().plan(networks=1e6, scratch=1e6)
+    found = costs().plan(networks=1e6, training=1e6)
     assert (found.draws, found.tested, found.labels_per_class, set(found.scratch_at)) == (20, 1000, (1, 10, "all"), {1, 10, "all"})
     assert in_words(found, costs().protocol, 1000) == []
 
@@ -60,13 +60,13 @@ def test_with_enough_time_all_is_scored() -> None:
 def test_draws_are_given_up_first_then_all_labels_then_tested_items() -> None:
     some = costs(probes=("linear",))
     twelve = some.scoring(12, 1000, (1, 10, "all"))
-    assert some.plan(networks=twelve + 0.01, scratch=0).draws == 12
+    assert some.plan(networks=twelve + 0.01, training=0).draws == 12
     five = some.scoring(5, 1000, (1, 10, "all"))
-    assert some.plan(networks=five + 0.01, scratch=0).labels_per_class == (1, 10, "all")
-    fewer = some.plan(networks=some.scoring(5, 800, (1, 10, "all")), scratch=0)
+    assert some.plan(networks=five + 0.01, training=0).labels_per_class == (1, 10, "all")
+    fewer = some.plan(networks=some.scoring(5, 800, (1, 10, "all")), training=0)
     assert (fewer.draws, fewer.labels_per_class) == (5, (1, 10, "all"))
     assert 700 < fewer.tested <= 800
-    least = some.plan(networks=0.1, scratch=0)
+    least = some.plan(networks=0.1, training=0)
     assert (least.draws, least.tested, least.labels_per_class, least.scratch_at) == (5, 500, (1, 10), ())
     said = "; ".join(in_words(least, some.protocol, 1000))
     assert said == (
@@ -74,14 +74,28 @@ def test_draws_are_given_up_first_then_all_labels_then_tested_items() -> None:
     )
 
 
+def test_fine_tuning_is_scored_where_it_fits_and_before_what_starts_from_nothing() -> None:
+    """Two runs, trained four times for each of five draws at ten labels a class, once at one label."""
+    some = costs(tested=500, runs=2, probes=("linear", "finetune"))
+    steps, asked = 150 * 32 * 0.001, 500 * 0.01
+    assert some.finetuning(5, 500, (1, 10)) == pytest.approx(2 * 5 * (steps + asked) + 2 * 5 * (4 * steps + asked))
+    every = some.scoring(20, 500, (1, 10, "all")), some.finetuning(20, 500, (1, 10, "all"))
+    assert some.plan(networks=every[0], training=every[1] + 0.01).probes == ("linear", "finetune")
+    assert some.plan(networks=every[0], training=every[1] + 0.01).scratch_at == ()
+    without = some.plan(networks=every[0], training=every[1] - 0.01)
+    assert without.probes == ("linear",)
+    assert "nothing scored by finetune" in in_words(without, some.protocol, 500)
+    assert costs(probes=("finetune",)).plan(networks=0.1, training=0).probes == ("finetune",)
+
+
 def test_from_scratch_comes_first_where_the_score_decides() -> None:
     some = costs(tested=500)
     spare = some.scratch(20, 500, 10) + 0.01
-    assert some.plan(networks=some.scoring(20, 500, (1, 10, "all")), scratch=spare).scratch_at == (10,)
+    assert some.plan(networks=some.scoring(20, 500, (1, 10, "all")), training=spare).scratch_at == (10,)
 
 
 def test_a_plan_comes_back_as_it_was_kept() -> None:
-    found = costs().plan(networks=1e6, scratch=1e6)
+    found = costs().plan(networks=1e6, training=1e6)
     assert told_by(json.loads(json.dumps(dataclasses.asdict(found)))) == found
 
 

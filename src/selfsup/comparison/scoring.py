@@ -14,10 +14,9 @@ from selfsup.comparison.scoring_plan import Costs, ScoringPlan, in_words
 from selfsup.comparison.units import Unit
 from selfsup.comparison.wishes import Comparing
 from selfsup.evaluation import Results, evaluate
-from selfsup.evaluation.baselines import INITIALISATIONS
 
 UNTRAINED = 0.5
-"""Share of the time for baselines that goes to untrained networks; the rest to those trained from scratch."""
+"""Share of the time for baselines that goes to untrained networks; the rest to what is trained on labels."""
 
 
 def scored(climb: Climb, asked: Comparing, data: Any, finalists: Sequence[Unit], seeds: int) -> Results:
@@ -36,7 +35,7 @@ def scored(climb: Climb, asked: Comparing, data: Any, finalists: Sequence[Unit],
     there = len(climb.validation.problem.test)
     tested = plan.tested if plan.tested < there else None
     results = evaluate(
-        runs, data, labels=protocol.labels, probes=protocol.probes, labels_per_class=plan.labels_per_class, draws=plan.draws,
+        runs, data, labels=protocol.labels, probes=plan.probes, labels_per_class=plan.labels_per_class, draws=plan.draws,
         tested=tested, seed=protocol.seed, weights=asked.weights, scratch_at=plan.scratch_at, out=state.folder, **asked.reading,
     )  # fmt: skip
     state.add("scoring", time.perf_counter() - began)
@@ -49,13 +48,12 @@ def _planned(climb: Climb, asked: Comparing, units: Sequence[Unit]) -> ScoringPl
     """What fits into the shares for scoring and baselines, of which validation took a part already. `units` has one for each run."""
     assert climb.validation is not None
     state, measured = climb.state, climb.state.measured
-    networks = Counter(measured[unit.name].backbone for unit in units)
+    runs = Counter(measured[unit.name].backbone for unit in units)
     rows: dict[str, float] = {}
     for unit in units:
         one = measured[unit.name]
         rows[one.backbone] = min(rows.get(one.backbone, float("inf")), one.seconds_per_step / one.batch_size)
-    every = {name: number + INITIALISATIONS for name, number in networks.items()}
-    costs = Costs(climb.validation.problem, asked.protocol, state.pace, every, rows)
+    costs = Costs(climb.validation.problem, asked.protocol, state.pace, runs, rows)
     share = SCORING + UNTRAINED * BASELINES
     left = share * asked.seconds - state.spent.get("scoring", 0.0)
-    return costs.plan(networks=left, scratch=(1 - UNTRAINED) * BASELINES * asked.seconds)
+    return costs.plan(networks=left, training=(1 - UNTRAINED) * BASELINES * asked.seconds)

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfsup.evaluation.problem import FEWEST_DRAWS, LabelsPerClass, Problem, Protocol
+from selfsup.evaluation.baselines import INITIALISATIONS
+from selfsup.evaluation.problem import FEWEST_DRAWS, FINETUNE, LabelsPerClass, Problem, Protocol
+from selfsup.finetuning.held_back import FOLDS
 from selfsup.finetuning.recipe import Recipe
 from selfsup.finetuning.tuning import TUNING_FOLDS
 from selfsup.probing.choice import FEWEST
@@ -60,22 +62,23 @@ def work_of(probe: str, labels: float) -> float:
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """How runs are scored: so many `draws` at these `labels_per_class`, on at most so many `tested` items, beside networks from scratch."""
+    """How runs are scored: by `probes`, so many `draws` at `labels_per_class`, on at most `tested` items, beside networks from scratch."""
 
     draws: int
     tested: int
+    probes: tuple[str, ...]
     labels_per_class: tuple[LabelsPerClass, ...]
     scratch_at: tuple[LabelsPerClass, ...]
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What decides how long scoring takes: `networks` are how many are scored by backbone, `rows` the seconds of training on a row."""
+    """What decides how long scoring takes: `runs` are how many there are of each backbone, `rows` the seconds of training it on a row."""
 
     problem: Problem
     protocol: Protocol
     pace: Pace
-    networks: Mapping[str, int]
+    runs: Mapping[str, int]
     rows: Mapping[str, float]
 
     def labels(self, count: LabelsPerClass) -> int:
@@ -83,41 +86,61 @@ class Costs:
         return len(self.problem.draws[count][0])
 
     def scoring(self, draws: int, tested: int, counts: Sequence[LabelsPerClass]) -> float:
-        """Seconds to score every network."""
+        """Seconds to score every run and every untrained network as they are."""
         times = {count: 1 if count == "all" else draws for count in counts}
         learned = min(len(self.problem.train), sum(self.labels(count) * times[count] for count in counts))
         items = len(self.problem.reference) + tested + learned
         work = sum(work_of(probe, self.labels(count)) * times[count] for probe in self.protocol.probes for count in counts)
-        return sum(number * (items * self.pace.item(name) + self.pace.fit(work)) for name, number in self.networks.items())
+        each = {name: items * self.pace.item(name) + self.pace.fit(work) for name in self.runs}
+        return sum((number + INITIALISATIONS) * each[name] for name, number in self.runs.items())
 
     def scratch(self, draws: int, tested: int, count: LabelsPerClass) -> float:
         """Seconds to train every backbone from scratch at one number of labels, and to ask it."""
+        return self._trained(draws, tested, count, dict.fromkeys(self.runs, 1), trainings=TRIALS / TUNING_FOLDS)
+
+    def finetuning(self, draws: int, tested: int, counts: Sequence[LabelsPerClass]) -> float:
+        """Seconds to fine-tune every run, each fold of its labels held back in turn."""
+        return sum(self._trained(draws, tested, count, self.runs, trainings=FOLDS) for count in counts)
+
+    def _trained(self, draws: int, tested: int, count: LabelsPerClass, networks: Mapping[str, int], *, trainings: float) -> float:
+        """Seconds to train networks once for each draw, and so many times more where there are labels enough to choose inside."""
         recipe, times = Recipe(None), 1 if count == "all" else draws
-        tuning = 1.0 if isinstance(count, int) and count < FEWEST else 1.0 + TRIALS / TUNING_FOLDS
-        rows = recipe.steps_for(self.labels(count)) * tuning * recipe.batch_size
-        return times * sum(rows * row + tested * self.pace.item(name) for name, row in self.rows.items())
+        often = 1.0 if isinstance(count, int) and count < FEWEST else 1 + trainings
+        rows = often * recipe.steps_for(self.labels(count)) * recipe.batch_size
+        return times * sum(number * (rows * self.rows[name] + tested * self.pace.item(name)) for name, number in networks.items())
 
-    def plan(self, *, networks: float, scratch: float) -> ScoringPlan:
-        """What fits into the seconds for networks, and into those for training from scratch and what is left of the others.
+    def plan(self, *, networks: float, training: float) -> ScoringPlan:
+        """What fits into the seconds for networks as they are, and into those for training on labels and what is left of the others.
 
-        Draws are given up first, down to five; then tested items; then `all` labels. The least of everything is always scored.
+        Draws are given up first, down to five; then `all` labels; then tested items. The least of everything is always scored. Networks
+        are fine-tuned, if that was asked for and fits at every number of labels, before others are trained from scratch.
         """
-        counts, primary = self.protocol.labels_per_class, self.protocol.primary.labels_per_class
-        tested, draws = len(self.problem.test), self.protocol.draws
-        while draws > FEWEST_DRAWS and self.scoring(draws, tested, counts) > networks:
-            draws -= 1
-        fewest = min(FEWEST_TESTED, tested)
-        without = tuple(count for count in counts if count != "all") or counts
-        if self.scoring(draws, fewest, counts) > networks:
-            counts = without
-        while tested > fewest and self.scoring(draws, tested, counts) > networks:
-            tested = max(fewest, int(0.9 * tested))
-        left = scratch + max(0.0, networks - self.scoring(draws, tested, counts))
+        counts, draws, tested = self._frozen(networks)
+        left = training + max(0.0, networks - self.scoring(draws, tested, counts))
+        probes = self.protocol.probes
+        if FINETUNE in probes and len(probes) > 1:
+            if (spent := self.finetuning(draws, tested, counts)) <= left:
+                left -= spent
+            else:
+                probes = tuple(probe for probe in probes if probe != FINETUNE)
         chosen: list[LabelsPerClass] = []
+        primary = self.protocol.primary.labels_per_class
         for count in sorted(counts, key=lambda count: (count != primary, count == "all", str(count).zfill(9))):
             if (spent := self.scratch(draws, tested, count)) <= left:
                 left, chosen = left - spent, [*chosen, count]
-        return ScoringPlan(draws, tested, counts, tuple(chosen))
+        return ScoringPlan(draws, tested, probes, counts, tuple(chosen))
+
+    def _frozen(self, seconds: float) -> tuple[tuple[LabelsPerClass, ...], int, int]:
+        """Numbers of labels, draws and tested items that fit."""
+        counts, draws, tested = self.protocol.labels_per_class, self.protocol.draws, len(self.problem.test)
+        while draws > FEWEST_DRAWS and self.scoring(draws, tested, counts) > seconds:
+            draws -= 1
+        fewest = min(FEWEST_TESTED, tested)
+        if self.scoring(draws, fewest, counts) > seconds:
+            counts = tuple(count for count in counts if count != "all") or counts
+        while tested > fewest and self.scoring(draws, tested, counts) > seconds:
+            tested = max(fewest, int(0.9 * tested))
+        return counts, draws, tested
 
 
 def in_words(plan: ScoringPlan, protocol: Protocol, tested: int) -> list[str]:
@@ -127,6 +150,8 @@ def in_words(plan: ScoringPlan, protocol: Protocol, tested: int) -> list[str]:
         said.append(f"{plan.draws} draws of labels in place of {protocol.draws}")
     if plan.tested < tested:
         said.append(f"{plan.tested:,} of {tested:,} items tested")
+    if lost := [probe for probe in protocol.probes if probe not in plan.probes]:
+        said.append(f"nothing scored by {', '.join(lost)}")
     if lost := [str(count) for count in protocol.labels_per_class if count not in plan.labels_per_class]:
         said.append(f"nothing at {', '.join(lost)} labels")
     if lost := [str(count) for count in plan.labels_per_class if count not in plan.scratch_at]:
@@ -136,5 +161,5 @@ def in_words(plan: ScoringPlan, protocol: Protocol, tested: int) -> list[str]:
 
 def told_by(asked: Any) -> ScoringPlan:
     """A plan as it was kept."""
-    counts = {name: tuple(asked[name]) for name in ("labels_per_class", "scratch_at")}
+    counts = {name: tuple(asked[name]) for name in ("probes", "labels_per_class", "scratch_at")}
     return ScoringPlan(int(asked["draws"]), int(asked["tested"]), **counts)
