@@ -51,6 +51,20 @@ def test_the_only_item_of_a_class_is_never_held_back() -> None:
     assert folds[3] == -1
 
 
+def test_folds_hold_whole_groups_and_every_class_is_learned_from() -> None:
+    """Twelve groups of five; the third class stands in one of them alone, which is never held back."""
+    groups = np.repeat(np.arange(12), 5)
+    targets = np.tile([0, 1, 0, 1, 1], 12)
+    targets[groups == 4] = [0, 2, 2, 1, 2]
+    folds = stratified_folds(targets, folds=3, groups=groups)
+    assert all(len(np.unique(folds[groups == group])) == 1 for group in range(12))
+    assert set(folds[groups == 4]) == {-1}
+    assert sorted(set(folds.tolist())) == [-1, 0, 1, 2]
+    for fold in range(3):
+        assert set(targets[folds != fold]) == {0, 1, 2}
+    assert stratified_folds(targets, folds=3, groups=np.zeros(60, dtype=int)).tolist() == [-1] * 60
+
+
 def test_subsample_keeps_proportions() -> None:
     targets = np.repeat([0, 1], [3000, 1000])
     assert np.bincount(targets[subsample(targets, limit=400)]).tolist() == [300, 100]

@@ -58,6 +58,21 @@ def recipe_of(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     monkeypatch.setattr(kinds.PictureKind, "recipe", staticmethod(recipe))
 
 
+def test_copies_held_back_with_their_group_tell_nothing(tmp_path: Path) -> None:
+    """Thirty pictures of one digit, three copies each, labels by lot: a copy is told by its twins, and a group as one would guess."""
+    lot = np.random.default_rng(0)
+    chosen = np.flatnonzero(TARGETS == 3)[:30]
+    copies, names = np.repeat(IMAGES[chosen], 3, axis=0), np.repeat(np.arange(30), 3)
+    labels = [str(label) for label in np.repeat(lot.permutation(30) % 2, 3)]
+    run = picture_run(tmp_path / "run", copies)
+    apart = finetune(run, copies, labels=labels, out=tmp_path / "apart").compared
+    together = finetune(run, copies, labels=labels, groups=[str(name) for name in names], out=tmp_path / "together").compared
+    assert apart is not None
+    assert together is not None
+    assert apart.linear_probe > 0.9
+    assert together.linear_probe < 0.7
+
+
 def test_a_model_says_of_new_pictures_what_it_said_when_it_was_made(digits: Run, tmp_path: Path) -> None:
     """The folder is moved and the run is gone: all that is needed is in it, and nothing in it is a pickle."""
     made = finetune(digits, IMAGES[:300], labels=LABELS, out=tmp_path / "model", compare=False)

@@ -16,9 +16,10 @@ from jaxtyping import Bool, Float, Int
 
 from selfsup.comparison.scoring_plan import Pace, work_of
 from selfsup.embedding import opened_for
+from selfsup.embedding.grouping import groups_of
 from selfsup.evaluation.kinds import ground_of
 from selfsup.evaluation.predictions import Setting
-from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, groups_of, pose
+from selfsup.evaluation.problem import LabelsPerClass, Problem, Protocol, pose
 from selfsup.evaluation.scoring import Task, score
 from selfsup.probing.choice import default_layer
 from selfsup.probing.draws import subsample
@@ -97,7 +98,7 @@ class Validation:
         self.readings: dict[Any, Any] = {}
         reading = self._reading(first)
         self.problem = pose(reading, runs=[first], protocol=protocol)
-        self.halving = halved(self.problem, groups_of(protocol.groups, [first], reading), most=protocol.primary.labels_per_class)
+        self.halving = halved(self.problem, groups_of(protocol.groups, first, reading), most=protocol.primary.labels_per_class)
 
     @property
     def sample(self) -> Sample:

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Int
 
 from selfsup.downstream.scored import parts_of
 from selfsup.embedding import Reading
-from selfsup.evaluation.problem import REFERENCE, groups_of, parts_in_runs, tested_rows, transductive
+from selfsup.embedding.grouping import groups_of
+from selfsup.evaluation.problem import REFERENCE, parts_in_runs, tested_rows, transductive
 from selfsup.probing.intervals import MOST_OVERLAP
 from selfsup.run import Run
 
@@ -66,7 +67,7 @@ def set_trial(
     """
     noun = reading.noun
     parts = parts_in_runs(runs, reading)
-    members = groups_of(groups, runs, reading)
+    members = groups_of(groups, runs[0], reading)
     test, seen = tested_rows(np.where(labelled, 0, -1), parts, members, seed=seed)
     tested = np.flatnonzero(test)
     train = np.flatnonzero(labelled & drawable & ~test & np.array([part != "test" for part in parts]))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from selfsup.data import Labels, Split, make_split, read_labels
+from selfsup.data import Labels, read_labels
 from selfsup.embedding import Reading
+from selfsup.embedding.grouping import groups_of
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.retrieval import KS, RETRIEVAL
 from selfsup.evaluation.scoring import Task
@@ -148,7 +149,7 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     notes = _label_notes(found, noun)
     parts = parts_in_runs(runs, reading)
     seed, counts = protocol.seed, protocol.labels_per_class
-    members = groups_of(protocol.groups, runs, reading)
+    members = groups_of(protocol.groups, runs[0], reading)
     test, seen = tested_rows(targets, parts, members, seed=seed)
     notes += [transductive(noun)] if seen else []
     keep, lost = _usable(found.classes, targets, test, noun)
@@ -187,20 +188,6 @@ def parts_in_runs(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None
                 "compared. Evaluate them one by one, or pretrain them with the same --split, or --holdout and --groups."
             )
     return every[0]
-
-
-def groups_of(groups: Any, runs: Sequence[Run], reading: Reading[Any]) -> np.ndarray | None:
-    """The group of each item: as asked for here, else as the first run's split has them."""
-    if groups is not None:
-        split = make_split(reading.listed, groups=groups, columns=reading.listed_columns)
-    elif runs[0].split_file.is_file():
-        split = Split.load(runs[0].split_file)
-    else:
-        return None
-    if split.groups is None:
-        return None
-    known = dict(zip(split.ids, split.groups, strict=True))
-    return np.array([known.get(name, f"alone: {name}") for name in reading.ids])
 
 
 def tested_rows(

@@ -14,6 +14,7 @@ from jaxtyping import Int
 import selfsup
 from selfsup.data import Labels, read_labels
 from selfsup.embedding import Reading, opened_for, told_for
+from selfsup.embedding.grouping import groups_of
 from selfsup.finetuning.calibration import Calibration, calibrate
 from selfsup.finetuning.fitting import FineTuned, Plan, fine_tuned
 from selfsup.finetuning.held_back import HeldBack
@@ -36,6 +37,7 @@ def finetune(
     out: str | Path | None = None,
     compare: bool = True,
     views: Mapping[str, Any] | None = None,
+    groups: Any = None,
     seed: int = 0,
     kind: str = "auto",
     text: str | None = None,
@@ -48,8 +50,10 @@ def finetune(
     It begins as the linear probe that `evaluate` scores, and goes on from there as far as labels that are held back in turn say that it
     helps: where it does not, the model is the linear probe, and says so. With `compare=False` it is fine-tuned all the way. `labels` are
     what `evaluate` takes; all of them are learned from. `views` change how pictures are varied in training (`{"flip": 0.0}`); by default as
-    in pretraining, but gently. Everything random follows from `seed`. `out` is a new folder, by default in the run's; `kind`, `text`, `id`,
-    `language` and `encoding` are as for `embed`. Items that cannot be read are skipped, and named in the model's notes.
+    in pretraining, but gently. `groups` are what `pretrain` takes, by default the run's own: they are held back whole, since what is nearly
+    equal to something learned from says nothing of what is new. Everything random follows from `seed`. `out` is a new folder, by default in
+    the run's; `kind`, `text`, `id`, `language` and `encoding` are as for `embed`. Items that cannot be read are skipped, and named in the
+    model's notes.
     Raises ValueError for labels with fewer than two classes, and for an `out` that holds anything.
     """
     run = run if isinstance(run, Run) else Run.open(run)
@@ -61,9 +65,11 @@ def finetune(
     balanced = is_skewed(np.bincount(targets))
     recipe, options = how.recipe(run, balanced=balanced, views=views or {})
     plan = Plan(len(found.classes), reference_rows(len(reading.ids), seed), recipe, options, compare)
-    network = how.reads.network(run)
+    network, members = how.reads.network(run), groups_of(groups, run, reading)
     with progress("fine-tuning:") as told:
-        done = fine_tuned(network, reading, rows=rows, targets=targets, plan=plan, seed=seed, told=told)
+        done = fine_tuned(
+            network, reading, rows=rows, targets=targets, plan=plan, groups=None if members is None else members[rows], seed=seed, told=told
+        )
     told_of_texts = told_for(run, data, wishes) if run.kind == "text" else {}
     told_of_texts.pop("deduplicate", None)  # what is predicted is told of every document, also of copies
     described, read, files = how.kept(run, network, told_of_texts)
@@ -125,7 +131,7 @@ def compared_of(done: FineTuned) -> Compared | None:
 
 
 def _difference(held: HeldBack, share: float) -> tuple[float, float, float]:
-    found = difference_interval(held.right(share)[None, None], held.right(0.0)[None, None], sample=Sample(held.weights))
+    found = difference_interval(held.right(share)[None, None], held.right(0.0)[None, None], sample=Sample(held.weights, held.groups))
     return found.value, found.low, found.high
 
 

@@ -62,13 +62,14 @@ def fine_tuned(
     rows: Int[np.ndarray, "n"],
     targets: Int[np.ndarray, "n"],
     plan: Plan,
+    groups: np.ndarray | None = None,
     seed: int = 0,
     told: Told = lambda words: None,
 ) -> FineTuned:
     """Fit a linear probe on labelled rows, hold labels back to settle how to go on and how far, and fine-tune on all of them.
 
     Nothing but these labels chooses anything. From `FEWEST` labels a class (in the median) on, recipe and share are what told held-back
-    labels best, and a share of 0 is the linear probe itself. With fewer, they are fixed.
+    labels best, and a share of 0 is the linear probe itself. With fewer, they are fixed. `groups` of the rows are held back whole.
     """
     frozen = frozen_features(
         network, reading, rows=rows, targets=targets, reference=plan.reference, classes=plan.classes, balanced=plan.recipe.balanced
@@ -80,7 +81,7 @@ def fine_tuned(
     if sizes.max() > 1:
         candidates = _candidates(plan) if enough else [plan.recipe]
         tried = [
-            (one, hold_back(network, reading, frozen=frozen, rows=rows, choice=choice, recipe=one, seed=seed, told=told))
+            (one, hold_back(network, reading, frozen=frozen, rows=rows, choice=choice, recipe=one, groups=groups, seed=seed, told=told))
             for one in candidates
         ]
         recipe, held, share = _best(tried, share if not enough else None, plan.compare)

@@ -31,12 +31,13 @@ ENOUGH = 200
 
 @dataclass(frozen=True)
 class HeldBack:
-    """What was said of held-back items: scores before the softmax by share, the truth, and the fold that each item was in."""
+    """What was said of held-back items: scores before the softmax by share, the truth, and the fold and the group (if any) of each item."""
 
     logits: Mapping[float, Float[np.ndarray, "n K"]]
     truth: Int[np.ndarray, "n"]
     folds: Int[np.ndarray, "n"]
     balanced: bool
+    groups: np.ndarray | None = None
 
     @property
     def weights(self) -> Float[np.ndarray, "n"]:
@@ -65,14 +66,15 @@ def hold_back(
     rows: Int[np.ndarray, "n"],
     choice: Choice,
     recipe: Recipe,
+    groups: np.ndarray | None = None,
     seed: int = 0,
     told: Callable[[str], None] = lambda words: None,
 ) -> HeldBack:
     """Fine-tune on all but one fold of the labels, from a probe fitted on these, and say what the items of that fold are.
 
-    Items that are alone in their class are learned from and never held back.
+    `groups` of the rows are held back whole. Items that are alone in their class, or whose group is, are learned from and never held back.
     """
-    folds = stratified_folds(frozen.targets, folds=FOLDS, seed=seed + 1)  # not those that the layer was chosen with
+    folds = stratified_folds(frozen.targets, folds=FOLDS, seed=seed + 1, groups=groups)  # not those that the layer was chosen with
     judged = range(FOLDS) if (folds == 0).sum() < ENOUGH else range(1)
     logits: dict[float, list[np.ndarray]] = {share: [] for share in SHARES}
     places = []
@@ -95,5 +97,6 @@ def hold_back(
         return HeldBack(dict.fromkeys(SHARES, nothing), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), frozen.balanced)
     every = np.concatenate(places)
     return HeldBack(
-        {share: np.concatenate(parts) for share, parts in logits.items()}, frozen.targets[every], folds[every], frozen.balanced
+        {share: np.concatenate(parts) for share, parts in logits.items()}, frozen.targets[every], folds[every], frozen.balanced,
+        None if groups is None else groups[every],
     )  # fmt: skip

@@ -55,11 +55,15 @@ def overlap(targets: Int[np.ndarray, "n"], count: LabelsPerClass) -> float:
     return float(np.minimum(1.0, int(count) / sizes).mean())
 
 
-def stratified_folds(targets: Int[np.ndarray, "n"], *, folds: int, seed: int = 0) -> Int[np.ndarray, "n"]:
-    """The fold of each item. Folds hold equally many of each class, give or take one.
+def stratified_folds(
+    targets: Int[np.ndarray, "n"], *, folds: int, seed: int = 0, groups: Shaped[np.ndarray, "n"] | None = None
+) -> Int[np.ndarray, "n"]:
+    """The fold of each item. Folds hold equally many of each class, give or take one; with `groups`, whole ones, as alike as these allow.
 
-    The only item of a class gets -1: it is trained on in every fold and never judged.
+    The only item of a class gets -1, as do groups without which a class would be missing: they are trained on in every fold, never judged.
     """
+    if groups is not None:
+        return _grouped_folds(targets, groups, folds, seed)
     rng = np.random.default_rng([seed, folds, len(targets)])
     numbers = np.full(len(targets), -1)
     offset = 0
@@ -68,6 +72,21 @@ def stratified_folds(targets: Int[np.ndarray, "n"], *, folds: int, seed: int = 0
         if len(members) > 1:
             numbers[members] = (np.arange(len(members)) + offset) % folds
             offset += len(members)  # so that what is left over does not always fall to the first folds
+    return numbers
+
+
+def _grouped_folds(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], folds: int, seed: int) -> Int[np.ndarray, "n"]:
+    numbers = np.full(len(targets), -1)
+    folds = min(folds, len(np.unique(groups)))
+    if folds < 2:
+        return numbers
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # classes smaller than the number of folds: they are never judged, see below
+        for number, (_, judged) in enumerate(splitter.split(targets, targets, groups)):
+            numbers[judged] = number
+    together = [label for label in np.unique(targets) if len(np.unique(numbers[targets == label])) == 1]
+    numbers[np.isin(groups, groups[np.isin(targets, together)])] = -1
     return numbers
 
 

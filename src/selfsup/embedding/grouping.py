@@ -1,0 +1,25 @@
+"""Which items of a reading belong together: as asked for, or as the run that held out whole groups of them remembers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from selfsup.data import Split, make_split
+from selfsup.embedding.reading import Reading
+from selfsup.run import Run
+
+
+def groups_of(groups: Any, run: Run, reading: Reading[Any]) -> np.ndarray | None:
+    """The group of each item: by `groups`, as `pretrain` takes it, else as the run's split has them; None where neither says anything."""
+    if groups is not None:
+        split = make_split(reading.listed, groups=groups, columns=reading.listed_columns)
+    elif run.split_file.is_file():
+        split = Split.load(run.split_file)
+    else:
+        return None
+    if split.groups is None:
+        return None
+    known = dict(zip(split.ids, split.groups, strict=True))
+    return np.array([known.get(name, f"alone: {name}") for name in reading.ids])
