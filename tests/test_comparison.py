@@ -21,6 +21,7 @@ from selfsup.comparison.plan import GROWTH, cost, ladder, rung_count
 from selfsup.comparison.state import State
 from selfsup.comparison.units import Unit, units_of
 from selfsup.comparison.validation import halved
+from selfsup.comparison.wanted import Here
 from selfsup.comparison.words import sentences
 from selfsup.evaluation import baselines
 from selfsup.evaluation.problem import Problem
@@ -32,6 +33,8 @@ from selfsup.train.schedule import COOL_DOWN
 DIGITS = (load_digits().images * 15).astype(np.uint8)[:240]
 TARGETS = (load_digits().target[:240] % 3).astype(str)
 TASKS_TRIED = ("rotation", "dae", "vae", "simclr")
+
+pytestmark = pytest.mark.xdist_group("comparison")  # one whole comparison for all of them
 
 
 # Units ---------------------------------------------------------------------------------------------------------------------------
@@ -235,7 +238,7 @@ def test_a_stop_changes_nothing(whole: Compared, tmp_path: Path, monkeypatch: py
             raise InterruptedError("stopped")
         return selfsup.pretrain(*arguments, **settings)
 
-    monkeypatch.setattr("selfsup.comparison.climbing.pretrain", stopping)
+    monkeypatch.setattr("selfsup.comparison.wanted.pretrain", stopping)
     out = tmp_path / "out"
     with pytest.raises(InterruptedError):
         compared(out, tasks=tasks)
@@ -249,7 +252,8 @@ def test_a_stop_changes_nothing(whole: Compared, tmp_path: Path, monkeypatch: py
 def test_a_machine_that_slows_down_shortens_what_is_left_for_all(whole: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = State.load(whole.folder)
     planned = state.left[0]
-    slow = Climb(State(tmp_path, {}, state.units, state.measured), DIGITS, {}, 1900.0, 2, 0, lambda run: pytest.fail("opened"), print)
+    fresh, here = State(tmp_path, {}, state.units, state.measured), Here(1, print, print)
+    slow = Climb(fresh, DIGITS, {}, 1900.0, 2, 0, lambda run: pytest.fail("opened"), print, here)
     slow.history.append(whole.answer.rungs[0])
     slow.state.spent["pretraining"] = 1900.0 - planned / 2
     assert slow._left(planned) == pytest.approx(planned / 2, abs=0.01)

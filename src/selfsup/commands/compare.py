@@ -74,6 +74,16 @@ def compare(
     tokenizer: Tokeniser = None,
     vocabulary: Vocabulary = None,
     context: Context = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of each training: by default all, with --on ray 1.", rich_help_panel="Training", show_default=False),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray[:ADDRESS]", help="Train on all cores here, or on a cluster of Ray.", rich_help_panel="Training", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Pretrain with every task at the same budget, score all alike, and say which to use for your labels."""
     given = dict(locals())

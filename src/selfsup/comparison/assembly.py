@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import torch
+
 from selfsup.comparison.answer import Answer, answered
 from selfsup.comparison.climbing import Climb
 from selfsup.comparison.label_audit import audited
 from selfsup.comparison.measuring import decode, measure
+from selfsup.comparison.place import Place, place_of
 from selfsup.comparison.plan import PRETRAINING
 from selfsup.comparison.plan_words import plan_in_words
 from selfsup.comparison.progress import Telling
 from selfsup.comparison.scoring import scored
 from selfsup.comparison.state import FILE, State
 from selfsup.comparison.validation import Validation
+from selfsup.comparison.wanted import Here, Trains, threads_set
 from selfsup.comparison.wishes import Comparing, comparing
 from selfsup.comparison.words import sentences
 from selfsup.evaluation import Results
@@ -63,6 +68,8 @@ def compare(
     tokenizer: str | Path | None = None,
     vocabulary: int | None = None,
     context: int | None = None,
+    threads: int | None = None,
+    on: str | None = None,
 ) -> Compared:
     """Pretrain with every task at the same budget, score all alike, and say which to use for these labels, with the evidence.
 
@@ -73,7 +80,8 @@ def compare(
     that break the labels are off, unless `options` say otherwise. `labels`, `probes`,
     `labels_per_class`, `draws` and `weights` are as for `evaluate`, the rest as for `pretrain`; where nothing else is said a fifth is
     held out and tested. Everything lies in `out`: the runs, results.json and report.html. With `resume` it goes on where it was stopped.
-    Raises ValueError for what cannot be compared.
+    `threads` are those of each training. `on` spreads trainings over the cores of this machine ("ray") or over a cluster of Ray
+    ("ray:ADDRESS"), with the same answer, sooner. Raises ValueError for what cannot be compared.
     """
     shared: dict[str, Any] = {
         "size": size, "batch_size": batch_size, "precision": precision, "split": split, "holdout": 0.0 if split else holdout,
@@ -84,13 +92,16 @@ def compare(
         data, labels=labels, tasks=tasks, settings=options or {}, budget=budget, seeds=seeds, seed=seed, probes=probes,
         labels_per_class=labels_per_class, draws=draws, weights=weights, shared=shared, audit=audit,
     )  # fmt: skip
-    state = _begun(asked, out, resume)
+    place = place_of(on)
+    state = _begun(asked, out, resume, threads=threads, alone=place is None)
     told = Telling()
-    _measured(state, asked, data, told)
-    climb = _climb(state, asked, data, told)
-    _enough(climb)
-    told.keep(plan_in_words(asked, state, climb))
-    finalists, trained = climb.run()
+    with _training(place, state, data, told) as train:
+        with threads_set(state.threads):
+            _measured(state, asked, data, told)
+        climb = _climb(state, asked, data, told, train)
+        _enough(climb)
+        told.keep(plan_in_words(asked, state, climb))
+        finalists, trained = climb.run()
     results = scored(climb, asked, data, finalists, trained)
     answer = answered(results, climb, finalists, trained)
     results = replace(results, answer={"sentences": sentences(answer), **asdict(answer)}).save(state.folder)
@@ -107,18 +118,23 @@ class Compared:
     report: Path
 
 
-def _begun(asked: Comparing, out: str | Path | None, resume: bool) -> State:
-    """A new folder, or the one to go on with. Raises ValueError for a folder that holds a comparison already, or another one."""
+def _begun(asked: Comparing, out: str | Path | None, resume: bool, *, threads: int | None, alone: bool) -> State:
+    """A new folder, or the one to go on with. Raises ValueError for a folder that holds a comparison already, or another one.
+
+    A new comparison trains with the `threads` that are asked for; else `alone` with those torch has, beside other trainings with one.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads came as {threads}: expected at least 1 for each training.")
     folder = Path(out) if out is not None else Path("runs") / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
     if resume:
         if out is None:
             raise ValueError("--resume needs --out: the folder of the comparison to go on with.")
         state = State.load(folder)
-        state.agree_with(asked.asked())
+        state.agree_with(asked.asked(), threads)
         return state
     if (folder / FILE).exists():
         raise ValueError(f"{folder} already holds a comparison, which is never overwritten: give another --out, or --resume.")
-    return State(folder, asked.asked(), asked.units)
+    return State(folder, asked.asked(), asked.units, threads=threads or (torch.get_num_threads() if alone else 1))
 
 
 def _measured(state: State, asked: Comparing, data: Any, told: Telling) -> None:
@@ -156,11 +172,23 @@ def _enough(climb: Climb) -> None:
         )
 
 
-def _climb(state: State, asked: Comparing, data: Any, told: Telling) -> Climb:
+@contextmanager
+def _training(place: Place | None, state: State, data: Any, told: Telling) -> Iterator[Trains]:
+    """What trains runs: this process, or a cluster that is joined or begun, and left again."""
+    if place is None:
+        yield Here(state.threads, told, state.add)
+        return
+    from selfsup.comparison.on_ray import on_ray
+
+    with on_ray(place, state, data, told) as train:
+        yield train
+
+
+def _climb(state: State, asked: Comparing, data: Any, told: Telling, train: Trains) -> Climb:
     """The climb that the budget allows: what measuring took is taken off the time for pretraining."""
     allowed = PRETRAINING * asked.seconds - state.spent["measuring"]
 
     def opened(run: Run) -> Validation:
         return Validation(run, data, asked.protocol, asked.reading)
 
-    return Climb(state, data, asked.shared, allowed, asked.seeds, asked.seed, opened, told)
+    return Climb(state, data, asked.shared, allowed, asked.seeds, asked.seed, opened, told, train)

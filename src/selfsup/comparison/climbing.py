@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
@@ -19,11 +17,10 @@ from selfsup.comparison.plan import Ladder, ladder, rung_count, steps_in
 from selfsup.comparison.state import State
 from selfsup.comparison.units import Unit
 from selfsup.comparison.validation import Validation
-from selfsup.pretraining import pretrain
+from selfsup.comparison.wanted import Told, Trains, Wanted
 from selfsup.run import Run
 from selfsup.train.schedule import COOL_DOWN
 
-Told = Callable[[str], None]
 Tables = Mapping[str, Float[np.ndarray, "R n"]]
 
 
@@ -41,7 +38,8 @@ class Climbed:
 class Climb:
     """Everything that climbs: what `pretrain` is called with for all units, the time they have together, and how they are judged.
 
-    `seed` is that of the first run of each unit; further ones follow it. `validation` is opened when the first run is there.
+    `seed` is that of the first run of each unit; further ones follow it. `train` trains them. `validation` is opened when the first run is
+    there.
     """
 
     state: State
@@ -52,6 +50,7 @@ class Climb:
     seed: int
     opened: Callable[[Run], Validation]
     told: Told
+    train: Trains
     validation: Validation | None = None
     history: list[Climbed] = field(default_factory=list)
 
@@ -72,8 +71,8 @@ class Climb:
         tables: dict[str, np.ndarray] = {}
         while ahead.rungs:
             rung = ahead.rungs[0]
-            for unit in alive:
-                tables[unit.name] = self._trained(unit, steps_in(rung.seconds, self.state.measured[unit.name].seconds_per_step))
+            tables |= self._validated(alive, {unit.name: self._steps(unit, rung.seconds) for unit in alive})
+            for _ in alive:
                 left -= rung.seconds - trained * (1 - COOL_DOWN) + self.overhead
             rungs = len(ahead.rungs) - 1
             going_on = self._judged(alive, tables, rung.seconds, ahead.rungs[1].expected if rungs else ahead.finalists, last=not rungs)
@@ -83,26 +82,29 @@ class Climb:
             left = self._left(left)
             ahead = self.planned(len(alive), left=left, trained=trained, rungs=rungs)
         finalists = sorted(alive, key=lambda unit: -self._value(tables[unit.name]))[: ahead.finalists]
-        for unit in finalists:
-            for number in range(1, ahead.seeds):
-                self._pretrained(unit, self.history[-1].steps[unit.name], self.seed + number)
+        further = [(unit, self.seed + number) for unit in finalists for number in range(1, ahead.seeds)]
+        list(self.train(self.data, [self._wanted(unit, self.history[-1].steps[unit.name], seed) for unit, seed in further]))
         return finalists, ahead.seeds
 
+    def _steps(self, unit: Unit, seconds: float) -> int:
+        """Steps of a unit in so many seconds, as they were measured."""
+        return steps_in(seconds, self.state.measured[unit.name].seconds_per_step)
+
     def _left(self, planned: float) -> float:
-        """The time that is left after a rung: as planned, or less where the machine was slower than it was measured, for all units alike.
+        """The time that is left after a rung: as planned, or less where this machine was slower than it was measured, for all units alike.
 
         It is decided once and kept, so that a comparison that was stopped goes on as it would have.
         """
         number = len(self.history) - 1
         if number == len(self.state.left):
-            self.state.left.append(round(min(planned, self.allowed - self.state.spent["pretraining"]), 3))
+            self.state.left.append(round(min(planned, self.allowed - self.state.spent.get("pretraining", 0.0)), 3))
             self.state.save()
         return self.state.left[number]
 
     def _judged(self, alive: Sequence[Unit], tables: Mapping[str, np.ndarray], seconds: float, wanted: int, *, last: bool) -> list[Unit]:
         """Who goes on, and a line of history. At the last rung nobody is dropped; before it, one unit of each kind of task stays."""
         scores = {unit.name: self._value(tables[unit.name]) for unit in alive}
-        steps = {unit.name: steps_in(seconds, self.state.measured[unit.name].seconds_per_step) for unit in alive}
+        steps = {unit.name: self._steps(unit, seconds) for unit in alive}
         staying = {unit.name for unit in alive}
         if not last:
             assert self.validation is not None
@@ -121,30 +123,28 @@ class Climb:
         assert self.validation is not None
         return float(table.mean(0) @ self.validation.sample.weights)
 
-    def _trained(self, unit: Unit, steps: int) -> Float[np.ndarray, "R n"]:
-        """The validation of a unit after so many steps, trained to there if it is not known."""
-        found = self.state.kept(unit, steps)
-        if found is None or self.validation is None:
-            run = self._pretrained(unit, steps, self.seed)
+    def _validated(self, units: Sequence[Unit], steps: Mapping[str, int]) -> dict[str, Float[np.ndarray, "R n"]]:
+        """The validation of units after so many steps, trained to there where it is not known; the data is opened for the first run."""
+        known = {unit.name: self.state.kept(unit, steps[unit.name]) for unit in units}
+        found = {name: table for name, table in known.items() if table is not None}
+        needed = [unit for unit in units if unit.name not in found or (self.validation is None and unit is units[0])]
+        runs = self.train(self.data, [self._wanted(unit, steps[unit.name], self.seed) for unit in needed])
+        for unit, run in zip(needed, runs, strict=True):
             self.validation = self.validation or self.opened(run)
-        if found is None:
-            began = time.perf_counter()
-            self.told(f"{unit.name}: judging after {steps:,} steps")
-            found = self.validation.table(run, self.state.pace)
-            self.state.keep(unit, steps, found)
-            self.state.add("scoring", time.perf_counter() - began)
+            if unit.name not in found:
+                found[unit.name] = self._table(unit, steps[unit.name], run, self.validation)
         return found
 
-    def _pretrained(self, unit: Unit, steps: int, seed: int) -> Run:
-        """The unit's run with that seed, trained to `steps`: new, or going on from where its rate was still constant."""
-        out = self.state.runs / unit.folder(seed)
-        measured = self.state.measured[unit.name]
-        self.told(f"{unit.name}: training to step {steps:,} (seed {seed})")
+    def _table(self, unit: Unit, steps: int, run: Run, validation: Validation) -> Float[np.ndarray, "R n"]:
+        """What validation says of a run, kept for when the comparison goes on after a stop."""
         began = time.perf_counter()
-        if (out / "run.json").is_file() and Run.open(out).steps > steps:
-            return Run.open(out)  # it went further already: this rung is known
-        settings = {**self.shared, **settings_of(unit, backbone=measured.backbone), "schedule": "constant", "steps": steps, "seed": seed}
-        with redirect_stderr(io.StringIO()):
-            run = pretrain(self.data, **settings, out=out, resume=(out / "run.json").is_file())
-        self.state.add("pretraining", time.perf_counter() - began)
-        return run
+        self.told(f"{unit.name}: judging after {steps:,} steps")
+        found = validation.table(run, self.state.pace)
+        self.state.keep(unit, steps, found)
+        self.state.add("scoring", time.perf_counter() - began)
+        return found
+
+    def _wanted(self, unit: Unit, steps: int, seed: int) -> Wanted:
+        """The unit's run with that seed, trained to `steps`: new, or going on from where its rate was still constant."""
+        settings = {**self.shared, **settings_of(unit, backbone=self.state.measured[unit.name].backbone)}
+        return Wanted(unit.name, self.state.runs / unit.folder(seed), {**settings, "schedule": "constant", "steps": steps, "seed": seed})

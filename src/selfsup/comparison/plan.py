@@ -113,6 +113,15 @@ def cost(ladder: Ladder, *, overhead: float, trained: float = 0.0) -> float:
     return total + ladder.finalists * (ladder.seeds - 1) * (ladder.last + overhead)
 
 
+def waiting(ladder: Ladder, *, workers: int, overhead: float) -> float:
+    """Seconds until so many workers have climbed a ladder, each training one run at a time, if as many units climb it as expected."""
+    total, before = 0.0, 0.0
+    for rung in ladder.rungs:
+        total += math.ceil(rung.expected / workers) * (rung.seconds - before * (1 - COOL_DOWN) + overhead)
+        before = rung.seconds
+    return total + math.ceil(ladder.finalists * (ladder.seeds - 1) / workers) * (ladder.last + overhead)
+
+
 def exhaustive(units: int, ladder: Ladder, *, seeds: int, overhead: float) -> float:
     """Seconds it would take to train every unit as long as a finalist, with every seed."""
     return units * seeds * (ladder.last + overhead)

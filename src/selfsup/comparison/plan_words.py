@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfsup.comparison.climbing import Climb
-from selfsup.comparison.plan import cost, exhaustive, steps_in
+from selfsup.comparison.plan import cost, exhaustive, steps_in, waiting
 from selfsup.comparison.state import State
 from selfsup.comparison.wishes import Comparing
 from selfsup.train.log import clock
@@ -32,6 +32,10 @@ def plan_in_words(asked: Comparing, state: State, climb: Climb) -> str:
     whole = exhaustive(len(measured), ahead, seeds=climb.seeds, overhead=climb.overhead)
     share = cost(ahead, overhead=climb.overhead) / whole
     lines.append(f"Rungs: {rungs}{seeds}. About {clock(climb.allowed)} of training, {share:.0%} of training all to the end.")
+    if climb.train.workers > 1:
+        soon = clock(waiting(ahead, workers=climb.train.workers, overhead=climb.overhead))
+        threads = f"{state.threads} thread{'' if state.threads == 1 else 's'}"
+        lines.append(f"On {climb.train.workers} workers with {threads} each: done in about {soon}.")
     if ahead.seeds < climb.seeds:
         lines.append(f"Too short for {climb.seeds} seeds of the finalists: give a longer --budget or fewer --tasks.")
     return "\n".join(lines)

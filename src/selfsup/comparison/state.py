@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from selfsup.comparison.measuring import Measured
@@ -27,7 +28,8 @@ class State:
 
     `asked` is everything that decides the outcome; `measured` and `refused` are by unit; `spent` holds seconds by what they went to,
     `left` those that were left for pretraining after each rung but the last; `pace` is what validation took, and `scoring` what scoring has
-    time for, once that is decided. `notes` are sentences that stand in the plan and beside the scores.
+    time for, once that is decided. `notes` are sentences that stand in the plan and beside the scores. `threads` are those of each run,
+    since the order of sums depends on them.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class State:
     pace: Pace = field(default_factory=Pace)
     scoring: ScoringPlan | None = None
     notes: list[str] = field(default_factory=list)
+    threads: int = field(default_factory=torch.get_num_threads)
 
     @property
     def runs(self) -> Path:
@@ -59,7 +62,7 @@ class State:
             "measured": {name: dataclasses.asdict(one) for name, one in self.measured.items()},
             "refused": self.refused, "spent": self.spent, "left": self.left, "pace": dataclasses.asdict(self.pace),
             "scoring": None if self.scoring is None else dataclasses.asdict(self.scoring),
-            "notes": self.notes,
+            "notes": self.notes, "threads": self.threads,
         }  # fmt: skip
         write_whole(self.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False, default=str))
 
@@ -77,13 +80,14 @@ class State:
         pace, scoring = Pace(**content.pop("pace")), content.pop("scoring")
         return cls(folder, units=units, measured=measured, pace=pace, scoring=None if scoring is None else told_by(scoring), **content)
 
-    def agree_with(self, asked: Mapping[str, Any]) -> None:
-        """Raise ValueError where something else is asked for than the comparison was begun with."""
-        now = json.loads(json.dumps(dict(asked), default=str))
-        for name in sorted({*now, *self.asked}):
-            if now.get(name) != self.asked.get(name):
+    def agree_with(self, asked: Mapping[str, Any], threads: int | None) -> None:
+        """Raise ValueError where something else is asked for than the comparison was begun with; `threads` only where they are."""
+        now = json.loads(json.dumps({**asked, "threads": threads or self.threads}, default=str))
+        before = {**self.asked, "threads": self.threads}
+        for name in sorted({*now, *before}):
+            if now.get(name) != before.get(name):
                 raise ValueError(
-                    f"{self.folder} was begun with {name} {self.asked.get(name)!r}, and got {now.get(name)!r}: give the same to go on, or "
+                    f"{self.folder} was begun with {name} {before.get(name)!r}, and got {now.get(name)!r}: give the same to go on, or "
                     "another --out to begin anew."
                 )
 
