@@ -175,6 +175,7 @@ def hurried(patch: pytest.MonkeyPatch) -> None:
 
 def compared(out: Path, *, labels: np.ndarray = TARGETS, **more: Any) -> Compared:
     settings: dict[str, Any] = {"tasks": TASKS_TRIED, "budget": "50m", "seeds": 2, "size": 8, "batch_size": 16, "precision": "fp32"}
+    settings["audit"] = False  # tests/test_comparison_audit.py
     return compare(DIGITS, labels=labels, labels_per_class=(5,), out=out, **{**settings, **more})
 
 

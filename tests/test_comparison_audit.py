@@ -17,14 +17,14 @@ from test_auditing import sided
 PICTURES, SIDES = sided(300)
 
 
-def asked(*, tasks: tuple[str, ...] = ("simclr", "rotation"), budget: str = "1h", **more: Any) -> Comparing:
-    settings: dict[str, Any] = {"seeds": 1, "seed": 0, "probes": ("linear",), "labels_per_class": (10,), "draws": 5, "weights": None}
+def asked(*, tasks: tuple[str, ...] = ("simclr", "rotation"), budget: str = "1h", options: dict[str, float] | None = None) -> Comparing:
+    more: dict[str, Any] = {"seeds": 1, "seed": 0, "probes": ("linear",), "labels_per_class": (10,), "draws": 5, "weights": None}
     shared = {"holdout": 0.2, "kind": "auto"}
-    return comparing(PICTURES, labels=SIDES, tasks=tasks, settings=more, budget=budget, shared=shared, **settings)
+    return comparing(PICTURES, labels=SIDES, tasks=tasks, settings=options or {}, budget=budget, shared=shared, **more)
 
 
 def test_what_breaks_the_labels_is_off_unless_the_user_wants_it() -> None:
-    wishes = asked(**{"rotation.flip": 0.5})
+    wishes = asked(options={"rotation.flip": 0.5})
     found = audited(PICTURES, wishes, wishes.units)
     options = {unit.name: dict(unit.options) for unit in found.units}
     assert options["simclr"]["flip"] == 0
