@@ -132,7 +132,7 @@ def spread(two_workers: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Co
 
 
 def assert_same_runs(first: Path, second: Path) -> None:
-    """Weights bit for bit, losses, samples and choices; only times differ."""
+    """Weights and checkpoints bit for bit, losses, samples and choices; only times differ."""
     names = {folder.name for folder in (first / "runs").iterdir()}
     assert names == {folder.name for folder in (second / "runs").iterdir()}
     for name in names:
