@@ -1,6 +1,6 @@
 """One network for 21 languages: what it says of each one's words, and whether a paragraph finds its translation.
 
-    python benchmarks/languages.py --out DIR                    # a masked and a causal language model, 10 minutes each
+    python benchmarks/languages.py --out DIR                    # a masked and a causal language model and SimCSE, 10 minutes each
     python benchmarks/languages.py --out DIR --budget 1h --tasks masked_lm@bert-small
 
 The text is the Debian Administrator's Handbook: paragraphs, without those that were left in English, code and addresses. A fifth of the
@@ -26,6 +26,7 @@ from selfsup.evaluation.parallel import Pairing
 from selfsup.probing.intervals import Interval
 from selfsup.reporting.languages import read_languages
 from selfsup.run import Run
+from selfsup.tasks import find_task
 from tasks import Case, pretrained
 
 HANDBOOK = Case(("--split", "{place}/split.csv"), "10m", 1, modality="text", file="paragraphs", columns={"language": "folder"})
@@ -118,7 +119,7 @@ def _of(row: LanguageRow, language: str) -> list[Pairing]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tasks", nargs="*", default=["masked_lm", "causal_lm"], help="TASK or TASK@BACKBONE")
+    parser.add_argument("--tasks", nargs="*", default=["masked_lm", "causal_lm", "simcse"], help="TASK or TASK@BACKBONE")
     parser.add_argument("--budget", default=HANDBOOK.budget, help="of each run")
     parser.add_argument("--seeds", type=int, default=HANDBOOK.seeds)
     parser.add_argument("--pretrain", default="", metavar="OPTIONS", help="more of them, in one word: --pretrain='--alpha 1'")
@@ -129,10 +130,12 @@ def main() -> None:
         for seed in range(asked.seeds)
         for unit in asked.tasks
     ]
-    texts = place / HANDBOOK.file
-    print(words_table(runs, evaluate_language_modelling(runs, texts, out=asked.out, **HANDBOOK.columns), compressed(place)), flush=True)
-    scores = evaluate_across_languages(runs, texts, parallel="documents", out=asked.out, **HANDBOOK.columns)
-    print("", *scores.notes, "", retrieval_table(scores), "", pairs_table(scores), sep="\n")
+    texts, speaking = place / HANDBOOK.file, [run for run in runs if hasattr(find_task(run.task), "logits")]
+    if speaking:
+        scores = evaluate_language_modelling(speaking, texts, out=asked.out, **HANDBOOK.columns)
+        print(words_table(speaking, scores, compressed(place)), flush=True)
+    found = evaluate_across_languages(runs, texts, parallel="documents", out=asked.out, **HANDBOOK.columns)
+    print("", *found.notes, "", retrieval_table(found), "", pairs_table(found), sep="\n")
 
 
 if __name__ == "__main__":
