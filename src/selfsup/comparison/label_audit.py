@@ -19,8 +19,8 @@ SHARE = 0.05
 """Of the budget, at most, for looking at the labels' views."""
 
 BESIDE, A_PICTURE = 12.0, 0.01
-"""Seconds for beginning and for each picture and network, on one core, with digits of ten classes and 28 px: 400 pictures took 19.5 s, 1,250
-took 36.3 s. They decide how many pictures are looked at."""
+"""Seconds for beginning and for each picture and network, on one core: 400 digits of 28 px took 19.5 s, 1,250 took 36.3 s. They decide how
+many pictures are looked at."""
 
 FEWEST, MOST = 200, 1500
 """Pictures: below, hardly anything is told; above, nothing more."""
