@@ -23,7 +23,7 @@ demo: $(READY)
 
 # One thread a process: two processes with two threads each ruin one another.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --durations 20 --durations-min 10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --durations 20 --durations-min 10
 
 check: $(READY)
 	$(BIN)/ruff format --check $(CODE)

