@@ -149,13 +149,13 @@ def _facts(collected: Collected, results: Results | None) -> Html:
     if results:
         entries.append(("Labels", _labels(results)))
     if runs:
-        tasks = dict.fromkeys(run.row for run in runs)
-        seeds = sorted(Counter(run.row for run in runs).values())
-        each = f"{seeds[0]} seeds each" if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]} seeds"
+        tasks = Counter(run.row for run in runs)
+        fewest, most = min(tasks.values()), max(tasks.values())
+        seeds = f"{most} seeds each" if fewest == most else f"{fewest} to {most} seeds"
         entries.append(
             (
                 "Tasks" if len(tasks) > 1 else "Task",
-                _lines([listing([task_title(t) for t in tasks]), each if seeds[-1] > 1 else ""]),
+                _lines([listing([task_title(t) for t in tasks]), seeds if most > 1 else ""]),
             )
         )
         entries.append(("Training", _lines([_training(runs), listing(list(dict.fromkeys(run.backbone for run in runs)))])))

@@ -29,7 +29,7 @@ class ReplacedTokenDetection(TextPretext):
     """
 
     kind = "generative"
-    learning_rate = 1e-3  # at 2.8e-3, as masked_lm has it, the two pull the table of words apart and neither learns (docs/results.md)
+    learning_rate = 1e-3  # at 2.8e-3, as masked_lm has it, the two pull the table of words apart (docs/decisions/text_tasks.md)
 
     def __init__(
         self, backbone: TextBackbone, *, rate: float = 0.15, generator: float = 0.25, weight: float = 50.0, within_documents: bool = False
