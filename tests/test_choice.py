@@ -7,8 +7,14 @@ import time
 import pytest
 import torch
 
-from selfsup.backbones import choose
+from selfsup.backbones import choice, choose
 from selfsup.backbones.choice import speed_and_precision
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    """What other tests measured in this process."""
+    choice._speed_and_precision.cache_clear()
 
 
 @pytest.fixture
@@ -39,10 +45,10 @@ def speeds(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 )
 @pytest.mark.usefixtures("speeds")
 def test_which_and_why(size: int, seconds: float | None, prefers_patches: bool, name: str, words: str) -> None:
-    choice = choose(size=size, channels=3, seconds=seconds, prefers_patches=prefers_patches)
-    assert choice.name == name
-    assert words in choice.reason
-    assert "views/s" in choice.reason
+    found = choose(size=size, channels=3, seconds=seconds, prefers_patches=prefers_patches)
+    assert found.name == name
+    assert words in found.reason
+    assert "views/s" in found.reason
 
 
 @pytest.mark.usefixtures("speeds")
@@ -57,3 +63,16 @@ def test_measuring_is_short_and_leaves_the_random_state(monkeypatch: pytest.Monk
     assert choice.name == "resnet18"
     assert torch.equal(torch.get_rng_state(), state)
     assert time.perf_counter() - start < 10  # half a second on a machine of its own
+
+
+def test_a_backbone_is_timed_once_in_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def seconds(name: str, *_: object) -> float:
+        asked.append(name)
+        return 0.1
+
+    monkeypatch.setattr("selfsup.backbones.choice._seconds", seconds)
+    for _ in range(2):
+        choose(size=32, channels=3, seconds=60.0, prefers_patches=False)
+    assert len(asked) == 3  # two precisions, and then the better one on more pictures

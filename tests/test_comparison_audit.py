@@ -74,6 +74,23 @@ def test_a_short_budget_changes_nothing() -> None:
     assert audited(PICTURES, wishes, wishes.units).units == wishes.units
 
 
+def test_fewer_large_pictures_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of 64 px costs about twice what one of 28 does."""
+    counted: list[int] = []
+
+    def looked(*_: Any, pictures: int, **__: Any) -> Audit:
+        counted.append(pictures)
+        raise ValueError("nothing was asked")
+
+    monkeypatch.setattr(label_audit, "audit", looked)
+    for size in (28, 64, 224):
+        wishes = replace(asked(budget="10m"), shared={"kind": "auto", "size": size})
+        audited(PICTURES, wishes, wishes.units)
+    assert counted[0] == 899
+    assert 0.4 < counted[1] / counted[0] < 0.6
+    assert counted[2] == counted[1]
+
+
 def test_views_of_ones_own_stay(tmp_path: Path) -> None:
     """Whatever the audit would say of flips: what the user's own views do is the user's."""
     (tmp_path / "mine.py").write_text("def views(image, rng):\n    return image\n")

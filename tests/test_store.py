@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 
 from picture_files import folder_of, save, scene
-from selfsup.data import Store, decode, open_source, open_store
+from selfsup.data import Store, decode, open_source, open_store, prepare
 from selfsup.data.ingest import in_words, size_in_words
 from selfsup.data.journal import Journal, Key, Writer
 
@@ -378,3 +379,24 @@ def test_time_is_told_first(tmp_path: Path, cache: Path, monkeypatch: pytest.Mon
 def test_words() -> None:
     assert [in_words(seconds) for seconds in (0.2, 59.5, 200, 3700)] == ["1 s", "1 min 0 s", "3 min 20 s", "1 h 1 min"]
     assert [size_in_words(count) for count in (12, 640_000_000, 1_970_000_000)] == ["12 bytes", "640 MB", "1.97 GB"]
+
+
+def test_an_open_array_is_decoded_once_for_each_size() -> None:
+    """Arrays have no file in the cache: who opens the same source again finds what was decoded of it."""
+    source = open_source(np.random.default_rng(0).integers(0, 256, (6, 20, 20), dtype=np.uint8))
+    first = open_store(source, side=8, channels=1, progress=False)
+    assert open_store(source, side=8, channels=1, progress=False) is first
+    assert open_store(source, side=16, channels=1, progress=False).side == 16
+    fewer = replace(source, items=source.items[:3])
+    assert len(open_store(fewer, side=8, channels=1, progress=False)) == 3
+
+
+@pytest.mark.parametrize("shape", [(40, 9, 9), (40, 9, 9, 3)])
+def test_mean_and_deviation_are_those_of_the_pixels(shape: tuple[int, ...]) -> None:
+    """Counted from a histogram, beside torch's on the numbers themselves."""
+    pictures = np.random.default_rng(1).integers(0, 200, shape, dtype=np.uint8)
+    corpus = prepare(pictures, size=9, holdout=0.2)
+    pixels = corpus.store.take(corpus.rows).double().div(255).transpose(0, 1).flatten(1)
+    mean, deviation = corpus.statistics()
+    assert mean == tuple(round(value, 4) for value in pixels.mean(1).tolist())
+    assert deviation == tuple(round(value, 4) for value in pixels.std(1).tolist())

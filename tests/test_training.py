@@ -211,6 +211,8 @@ def test_seconds_per_step_is_the_median(monkeypatch: pytest.MonkeyPatch) -> None
         clock[0] += next(durations)
 
     assert seconds_per_step(step, most=18.1) == pytest.approx(1.1)
+    durations = iter([4.0, 2.0, 3.0])
+    assert seconds_per_step(step, most=6.1, warm=True) == pytest.approx(3.0)
 
 
 def test_a_time_budget_becomes_steps(tmp_path: Path) -> None:

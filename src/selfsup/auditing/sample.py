@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int
-from sklearn.model_selection import StratifiedGroupKFold
 
 from selfsup.auditing.probing import Question
 from selfsup.auditing.transforms import Pictures
 from selfsup.data import Source, Store, make_split, open_source, open_store, read_labels, suggest_side, suggest_size
 from selfsup.data.documents.kind import looks_like_text
-from selfsup.probing.draws import stratified_folds
+from selfsup.probing.draws import stratified_folds, whole_group_folds
 
 FOLDS = 5
 
@@ -55,13 +53,7 @@ class Sample:
     def _folds(self, seed: int) -> Int[np.ndarray, " n"]:
         if self.members is None:
             return stratified_folds(self.targets, folds=FOLDS, seed=seed)
-        folds = np.zeros(len(self.targets), dtype=np.int64)
-        splitter = StratifiedGroupKFold(min(FOLDS, len(np.unique(self.members))), shuffle=True, random_state=seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class of few groups may miss a fold: its pictures are judged all the same
-            for number, (_, test) in enumerate(splitter.split(self.targets, self.targets, self.members)):
-                folds[test] = number
-        return folds
+        return whole_group_folds(self.targets, self.members, folds=FOLDS, seed=seed)
 
 
 def take_sample(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -54,7 +55,12 @@ def choose(*, size: int, channels: int, seconds: float | None, prefers_patches: 
 
 
 def speed_and_precision(name: str, size: int, channels: int) -> tuple[float, torch.dtype]:
-    """Views a second that a backbone takes forward and backward, in the faster of bf16 autocast and fp32."""
+    """Views a second that a backbone takes forward and backward, in the faster of bf16 autocast and fp32; measured once in a process."""
+    return _speed_and_precision(name, size, channels, torch.get_num_threads())
+
+
+@cache
+def _speed_and_precision(name: str, size: int, channels: int, threads: int) -> tuple[float, torch.dtype]:
     rows = min(64, max(8, 64 * 32**2 // size**2))  # enough of them that small pictures do not measure overhead
     dtypes = (torch.bfloat16, torch.float32)
     trial = {dtype: _seconds(name, (8, channels, size, size), dtype) for dtype in dtypes}

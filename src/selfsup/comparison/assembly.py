@@ -26,6 +26,7 @@ from selfsup.comparison.validation import Validation
 from selfsup.comparison.wanted import Here, Trains, threads_set
 from selfsup.comparison.wishes import Comparing, comparing
 from selfsup.comparison.words import sentences
+from selfsup.data import open_source
 from selfsup.evaluation import Results
 from selfsup.evaluation.problem import LabelsPerClass
 from selfsup.reporting.report import report
@@ -93,6 +94,8 @@ def compare(
         labels_per_class=labels_per_class, draws=draws, weights=weights, shared=shared, audit=audit,
     )  # fmt: skip
     place = place_of(on)
+    if place is None and asked.modality == "image":
+        data = open_source(data, kind=asked.shared.get("kind", "auto"))  # once: arrays would be decoded anew for every run
     state = _begun(asked, out, resume, threads=threads, alone=place is None)
     told = Telling()
     with _training(place, state, data, told) as train:

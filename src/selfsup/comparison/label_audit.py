@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from selfsup.auditing import Audit, audit
+from selfsup.auditing.sample import LARGEST
 from selfsup.auditing.wording import headline
 from selfsup.comparison.units import Unit
 from selfsup.comparison.wishes import Comparing
-from selfsup.data import Source, make_split, open_source, read_labels
+from selfsup.data import Source, make_split, open_source, read_labels, suggest_size
 from selfsup.evaluation.problem import tested_rows
 
 SHARE = 0.05
 """Of the budget, at most, for looking at the labels' views."""
 
-BESIDE, A_PICTURE = 12.0, 0.01
-"""Seconds for beginning and for each picture and network, on one core: 400 digits of 28 px took 19.5 s, 1,250 took 36.3 s. They decide how
-many pictures are looked at."""
+BESIDE, A_PICTURE, A_PIXEL = 12.0, 0.0075, 3.2e-6
+"""Seconds for beginning, for each picture and network, and for each of its pixels, on one core: 400 digits of 28 px took 19.5 s, 1,250 took
+36.3 s, 900 cells at 64 px 48 s. They decide how many pictures are looked at."""
 
 FEWEST, MOST = 200, 1500
 """Pictures: below, hardly anything is told; above, nothing more."""
@@ -41,12 +42,13 @@ def audited(data: Any, asked: Comparing, units: Sequence[Unit]) -> Audited:
 
     No tested item is looked at. Texts, labels that are too few, and budgets that are too short leave everything as it was.
     """
-    pictures = min(MOST, int((SHARE * asked.seconds - BESIDE) / (SEEDS * A_PICTURE)))
+    source = open_source(data, kind=asked.shared.get("kind", "auto"))
+    side = min(LARGEST, asked.shared.get("size") or suggest_size(source).size)
+    pictures = min(MOST, int((SHARE * asked.seconds - BESIDE) / SEEDS / (A_PICTURE + A_PIXEL * side**2)))
     if pictures < FEWEST:
         return Audited(
             list(units), [f"Whether views break these labels was not asked: the budget is too short ({FEWEST} pictures are needed)."]
         )
-    source = open_source(data, kind=asked.shared.get("kind", "auto"))
     try:
         found = audit(
             source, labels=_untested(source, asked), groups=asked.shared.get("groups"), size=asked.shared.get("size"), pictures=pictures,

@@ -26,7 +26,6 @@ from selfsup.run import Run
 from selfsup.tasks import find_task
 from selfsup.train.calibration import time_steps
 from selfsup.train.distributed import World, device
-from selfsup.train.loop import views_of
 from selfsup.train.memory import forget_peak, peak_memory
 from selfsup.train.precision import Kernels
 from selfsup.train.step import Step
@@ -34,7 +33,11 @@ from selfsup.train.step import Step
 ROUNDS = 3
 """Units are timed so often in turn, and the median counts: a moment in which the machine was busy decides nothing."""
 
-TRIAL_STEPS = 10
+TRIAL_STEPS = 3
+"""Of a run whose time beside its steps is measured: enough to have all in memory that a longer run has."""
+
+COUNTED = 16
+"""Rows whose operations are counted."""
 
 DEFAULTS = {name: item.default for name, item in inspect.signature(pretrain).parameters.items()}
 """What `pretrain` does where nothing is said."""
@@ -88,7 +91,7 @@ def measure(
     for number in range(ROUNDS):
         told(f"timing steps, round {number + 1} of {ROUNDS}")
         for name, one in candidates.items():
-            found[name].append(time_steps(one.task, one.batches, one.run, World(), most=most / ROUNDS / len(candidates)))
+            found[name].append(time_steps(one.task, one.batches, one.run, World(), most=most / ROUNDS / len(candidates), warm=number > 0))
     measured = {}
     for unit in units:
         if unit.name in candidates:
@@ -130,12 +133,16 @@ def _candidate(data: Any, unit: Unit, shared: Mapping[str, Any], *, seconds: flo
 
 
 def _operations(one: _Candidate) -> float:
-    """Multiplications and additions of a training step, divided by the rows of its batch, as torch counts them."""
+    """Multiplications and additions of a training step for each row of a small batch, as torch counts them.
+
+    (What a loss does with all pairs of a batch grows with it, but is little beside the networks.)
+    """
     step = Step(one.task, one.task, Kernels(), World(), device())
+    batch = {name: rows[:COUNTED].to(step.device) for name, rows in one.batches.at(0).items()}
     with FlopCounterMode(display=False) as counter:
-        step.gradients(views_of(step, one.batches, one.run, 0))
+        step.gradients([step.views(batch, one.run.seed, 0, 0)])
     one.task.zero_grad(set_to_none=True)
-    return float(counter.get_total_flops()) / one.run.batch_size
+    return float(counter.get_total_flops()) / min(COUNTED, one.run.batch_size)
 
 
 def _trial(data: Any, unit: Unit, shared: Mapping[str, Any], backbone: str, out: Path) -> tuple[float, int | None]:

@@ -39,6 +39,11 @@ class Comparing:
     audit: bool = True
 
     @property
+    def modality(self) -> str:
+        """What all units learn from."""
+        return find_task(self.units[0].task).modality
+
+    @property
     def reading(self) -> dict[str, Any]:
         """How texts are read, as `evaluate` takes it."""
         return {name: self.shared.get(name) for name in READING}

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from selfsup.data.decode import Decoded
 from selfsup.data.tables import Table
@@ -33,7 +34,8 @@ class Source(ABC):
 
     `name` is what a user calls it, `root` the resolved folder of its files (empty for arrays), `items` are in natural order, `columns` hold
     what a table said beside the paths (one value an item), `ignored` counts files that are no pictures by their ending, `skipped` names
-    pictures that could not even be looked at, with the reason.
+    pictures that could not even be looked at, with the reason. Arrays, which no file of the cache holds, keep what was `decoded` of them,
+    by side and channels.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Source(ABC):
     columns: Table = field(default_factory=dict)
     ignored: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    decoded: dict[tuple[int, int], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.items)

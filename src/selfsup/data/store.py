@@ -94,7 +94,9 @@ def open_store(
         raise ValueError(f"side={side} and channels={channels} were given. Expected a side of at least 1 px, and 1 or 3 channels.")
     channels = channels or suggest_size(source).channels
     if not source.root:
-        store = _in_memory(source, side=side, channels=channels, limit_bytes=limit_bytes, progress=progress)
+        if (side, channels) not in source.decoded:
+            source.decoded[side, channels] = _in_memory(source, side=side, channels=channels, limit_bytes=limit_bytes, progress=progress)
+        store: Store = source.decoded[side, channels]
     else:
         folder = cache_folder(cache) / "stores" / _folder_name(source.root, side, channels)
         keys = [Key(item.id, item.size, item.modified) for item in source.items]

@@ -76,17 +76,22 @@ def stratified_folds(
 
 
 def _grouped_folds(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], folds: int, seed: int) -> Int[np.ndarray, "n"]:
-    numbers = np.full(len(targets), -1)
-    folds = min(folds, len(np.unique(groups)))
-    if folds < 2:
-        return numbers
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # classes smaller than the number of folds: they are never judged, see below
-        for number, (_, judged) in enumerate(splitter.split(targets, targets, groups)):
-            numbers[judged] = number
+    if len(np.unique(groups)) < 2:
+        return np.full(len(targets), -1)
+    numbers = whole_group_folds(targets, groups, folds=folds, seed=seed)
     together = [label for label in np.unique(targets) if len(np.unique(numbers[targets == label])) == 1]
     numbers[np.isin(groups, groups[np.isin(targets, together)])] = -1
+    return numbers
+
+
+def whole_group_folds(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], *, folds: int, seed: int) -> Int[np.ndarray, "n"]:
+    """The fold of each item, at most one for each group, classes as alike as whole groups allow; a class may be in one fold only."""
+    numbers = np.zeros(len(targets), dtype=np.int64)
+    splitter = StratifiedGroupKFold(min(folds, len(np.unique(groups))), shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # classes smaller than the number of folds
+        for number, (_, members) in enumerate(splitter.split(targets, targets, groups)):
+            numbers[members] = number
     return numbers
 
 

@@ -21,10 +21,11 @@ def seconds_of(budget: str) -> float:
     return seconds
 
 
-def seconds_per_step(step: Callable[[int], None], *, most: float) -> float:
-    """The median time of a training step: one to warm up, then more until `most` seconds are spent, at least one and at most 50."""
+def seconds_per_step(step: Callable[[int], None], *, most: float, warm: bool = False) -> float:
+    """The median time of a training step: one to warm up unless it is `warm`, then more for `most` seconds, at least one and at most 50."""
     began = time.perf_counter()
-    step(0)
+    if not warm:
+        step(0)
     spent: list[float] = []
     while not spent or (time.perf_counter() - began < most and len(spent) < 50):
         start = time.perf_counter()

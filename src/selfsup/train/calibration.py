@@ -57,10 +57,11 @@ def _tried(task: Pretext, rows: dict[str, Tensor], device: torch.device, precisi
     return {"kernels": chosen.described(), "kernels_tried": seconds}
 
 
-def time_steps(task: Pretext, batches: Batches, run: Run, ranks: World, *, most: float) -> float:
+def time_steps(task: Pretext, batches: Batches, run: Run, ranks: World, *, most: float, warm: bool = False) -> float:
     """Seconds a training step takes with the kernels chosen, views and optimiser included, in about `most` seconds.
 
-    The task is left as it was. Several ranks take equally many steps, since a loss that couples rows makes them wait for each other.
+    One that was timed before is `warm`. The task is left as it was. Several ranks take equally many steps, since a loss that couples rows
+    makes them wait for each other.
     """
     device = next(task.parameters()).device
     before = copy.deepcopy(task.state_dict())
@@ -76,7 +77,7 @@ def time_steps(task: Pretext, batches: Batches, run: Run, ranks: World, *, most:
         float(next(iter(terms.values())))
         optimizer.step()
 
-    spent = seconds_per_step(one, most=most if ranks.size == 1 else 0.0)
+    spent = seconds_per_step(one, most=most if ranks.size == 1 else 0.0, warm=warm)
     optimizer.zero_grad(set_to_none=True)
     task.load_state_dict(before)
     return spent
