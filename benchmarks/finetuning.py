@@ -1,6 +1,7 @@
 """Fine-tuned against the linear probe and training from scratch, at few and many labels; and whether confidence keeps what it promises.
 
     python benchmarks/finetuning.py elpv --out DIR --runs RUN [RUN …]      # runs of benchmarks/tasks.py elpv, or any on that data
+    python benchmarks/finetuning.py bbc --out DIR --runs RUN [RUN …] --labels-per-class 1 5 8 50 all
 
 Every row has the same draws of labels and the same tested items, which the run held out. The linear probe is where fine-tuning begins;
 "fine-tuned" is what `selfsup finetune` hands over, whose choice is made inside the labels, and so may be the linear probe. Prints tables
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from real_data import PICTURES
+from real_data import saved
 from selfsup import Run, evaluate
 from selfsup.embedding import opened_for
 from selfsup.evaluation.problem import Problem, Protocol, pose
@@ -28,14 +29,15 @@ from selfsup.finetuning.kinds import kind_of
 from selfsup.probing.draws import overlap
 from selfsup.probing.intervals import Interval, Sample, difference_interval, mean_interval
 from selfsup.probing.metrics import item_weights
+from tasks import CASES
 
 Said = dict[str, Any]
 
 
-def judged(run: Run, data: Any, protocol: Protocol, file: Path) -> tuple[Problem, list[Said]]:
+def judged(run: Run, data: Path, columns: dict[str, str], protocol: Protocol, file: Path) -> tuple[Problem, list[Said]]:
     """What was said of the tested items in each draw, now or when this was last called with `file`."""
     kind = kind_of(run.kind, run.folder)
-    reading = kind.reads.of(run, opened_for(run, data, {}))
+    reading = kind.reads.of(run, opened_for(run, data, columns))
     problem = pose(reading, runs=[run], protocol=protocol)
     recipe, options = kind.recipe(run, balanced=problem.skewed, views={})
     plan, network = Plan(len(problem.classes), problem.reference, recipe, options), kind.reads.network(run)
@@ -107,7 +109,7 @@ def mean_of(values: Sequence[float | None]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", choices=sorted(PICTURES))
+    parser.add_argument("case", choices=list(CASES))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", nargs="+", type=Path, required=True)
     parser.add_argument("--labels-per-class", nargs="*", default=["1", "5", "10", "50", "all"])
@@ -115,16 +117,17 @@ def main() -> None:
     parser.add_argument("--without-scratch", action="store_true", help="it takes as long as the rest")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    images, columns = PICTURES[asked.case]()
+    case = CASES[asked.case]
+    data, labels = saved(asked.case, case.place(asked.case, asked.out)) / case.file, case.scoring.labels
     counts = tuple(count if count == "all" else int(count) for count in asked.labels_per_class)
-    protocol = Protocol(columns["label"], ("linear",), counts, asked.draws)
+    protocol = Protocol(labels, ("linear",), counts, asked.draws)
     for folder in asked.runs:
         run = Run.open(folder)
-        problem, found = judged(run, images, protocol, asked.out / f"{run.name}.jsonl")
+        problem, found = judged(run, data, case.columns, protocol, asked.out / f"{run.name}.jsonl")
         scratch = {}
         if not asked.without_scratch:
-            beside = evaluate(run, images, labels=columns["label"], probes=("linear",), labels_per_class=counts, draws=asked.draws,
-                              baselines=("scratch",), out=asked.out / run.name)  # fmt: skip
+            beside = evaluate(run, data, labels=labels, probes=("linear",), labels_per_class=counts, draws=asked.draws,
+                              baselines=("scratch",), out=asked.out / run.name, **case.columns)  # fmt: skip
             rows = [row for row in beside.rows if row.row == "from scratch"]
             scratch = {str(row.labels_per_class): shown(Interval(row.value, row.low, row.high)) for row in rows}
         print(f"\n{run.name}\n\n{tables(problem, found, scratch)}", flush=True)

@@ -100,7 +100,7 @@ def answered(results: Results, climb: Climb, finalists: Sequence[Unit], seeds: i
     uses = [_use(tables_of(results, folders, *setting), problem, *setting) for setting in settings]
     best = uses[0].best
     own = {name: unit for name, unit in folders.items() if unit == best}
-    efficiency = _efficiency(results, problem, own, (uses[0].standing.seed_spread, uses[0].standing.seed_freedom))
+    efficiency = efficiencies(results, problem, own, seeds=(uses[0].standing.seed_spread, uses[0].standing.seed_freedom))
     ahead = _outlook(climb, best)
     costs = [_cost(climb, unit) for unit in climb.state.units if unit.name in climb.state.measured]
     return Answer(
@@ -140,8 +140,12 @@ def _use(tables: Tables, problem: Problem, probe: str, count: LabelsPerClass) ->
     return Use(probe, count, best.unit, standing, needed)
 
 
-def _efficiency(results: Results, problem: Problem, folders: Mapping[str, str], seeds: tuple[float, float]) -> list[str]:
-    """How many times the labels training from scratch would need, at each number of labels, by the linear probe."""
+def efficiencies(results: Results, problem: Problem, folders: Mapping[str, str], *, seeds: tuple[float, float] | None = None) -> list[str]:
+    """How many times the labels training from scratch would need, at each number of labels, by the linear probe.
+
+    `folders` names the runs, all of one unit, that `results` scored; `seeds` is as for `label_efficiency`. Nothing is said where training
+    from scratch was scored at fewer than two numbers of labels.
+    """
     probe = "linear" if any(row.probe == "linear" for row in results.rows) else results.primary["probe"]
     numbers = {count: _labels(problem, count) for count in dict.fromkeys(row.labels_per_class for row in results.rows)}
     pretrained, scratch, samples = {}, {}, {}
