@@ -52,7 +52,7 @@ def main() -> None:
         print(f"\n{name}: {chosen}\n")
         for row in results.rows:
             print(f"{row.row}, {row.labels_per_class}: {100 * row.value:.1f} ({100 * row.low:.1f}–{100 * row.high:.1f})")
-        for sentence in efficiencies(results, problem, {run.name: chosen for run in runs}):
+        for sentence in efficiencies(results, problem, {run.name: chosen for run in runs}, backbone=runs[0].backbone):
             print(f"- {sentence}", flush=True)
 
 

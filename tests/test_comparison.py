@@ -135,6 +135,12 @@ def test_halves_hold_half_of_each_class_and_no_tested_item() -> None:
     assert len({first.tobytes() for first in found.first}) == len(found.first)
 
 
+def test_as_many_items_are_judged_as_there_is_time_for() -> None:
+    targets = np.array([0, 1] * 500)
+    assert len(halved(problem(targets, 10), None, most=5, judged=300).rows) == 300
+    assert len(halved(problem(targets, 10), None, most=5).rows) == 990
+
+
 def test_groups_stay_on_one_side() -> None:
     targets = np.array([0, 1] * 40)
     groups = np.arange(80) // 4

@@ -39,7 +39,7 @@ def test_a_pace_is_seconds_by_what_was_done() -> None:
 def test_seconds_of_scoring_by_hand() -> None:
     """Each of three runs and five untrained networks embeds 100 + 1,000 + 400 items and fits 5 probes on 10, 5 on 100 labels."""
     linear = 5 * (10 + BESIDE_LABELS) + 5 * (100 + BESIDE_LABELS)
-    assert costs(runs=3).scoring(5, 1000, (1, 10)) == pytest.approx(8 * (15.0 + linear / 1000))
+    assert costs(runs=3).scoring(5, 1000, 5, (1, 10)) == pytest.approx(8 * (15.0 + linear / 1000))
     assert work_of("knn", 100) == pytest.approx(27)
     assert work_of("recall@1", 100) == 0
 
@@ -59,19 +59,20 @@ def test_with_enough_time_all_is_scored() -> None:
 
 def test_draws_are_given_up_first_then_all_labels_then_tested_items() -> None:
     some = costs(probes=("linear",))
-    twelve = some.scoring(12, 1000, (1, 10, "all"))
+    twelve = some.scoring(12, 1000, 5, (1, 10, "all"))
     assert some.plan(networks=twelve + 0.01, training=0).draws == 12
-    five = some.scoring(5, 1000, (1, 10, "all"))
+    five = some.scoring(5, 1000, 5, (1, 10, "all"))
     assert some.plan(networks=five + 0.01, training=0).labels_per_class == (1, 10, "all")
-    fewer = some.plan(networks=some.scoring(5, 800, (1, 10, "all")), training=0)
+    assert some.plan(networks=some.scoring(5, 1000, 4, (1, 10, "all")) + 0.01, training=0).untrained == 4
+    fewer = some.plan(networks=some.scoring(5, 800, 3, (1, 10, "all")), training=0)
     assert (fewer.draws, fewer.labels_per_class) == (5, (1, 10, "all"))
     assert 700 < fewer.tested <= 800
     least = some.plan(networks=0.1, training=0)
     assert (least.draws, least.tested, least.labels_per_class, least.scratch_at) == (5, 500, (1, 10), ())
-    said = "; ".join(in_words(least, some.protocol, 1000))
-    assert said == (
-        "5 draws of labels in place of 20; 500 of 1,000 items tested; nothing at all labels; nothing trained from scratch at 1, 10 labels"
-    )
+    assert in_words(least, some.protocol, 1000) == [
+        "5 draws of labels in place of 20", "3 untrained networks of each backbone in place of 5", "500 of 1,000 items tested",
+        "nothing at all labels", "nothing trained from scratch at 1, 10 labels",
+    ]  # fmt: skip
 
 
 def test_fine_tuning_is_scored_where_it_fits_and_before_what_starts_from_nothing() -> None:
@@ -79,7 +80,7 @@ def test_fine_tuning_is_scored_where_it_fits_and_before_what_starts_from_nothing
     some = costs(tested=500, runs=2, probes=("linear", "finetune"))
     steps, asked = 150 * 32 * 0.001, 500 * 0.01
     assert some.finetuning(5, 500, (1, 10)) == pytest.approx(2 * 5 * (steps + asked) + 2 * 5 * (4 * steps + asked))
-    every = some.scoring(20, 500, (1, 10, "all")), some.finetuning(20, 500, (1, 10, "all"))
+    every = some.scoring(20, 500, 5, (1, 10, "all")), some.finetuning(20, 500, (1, 10, "all"))
     assert some.plan(networks=every[0], training=every[1] + 0.01).probes == ("linear", "finetune")
     assert some.plan(networks=every[0], training=every[1] + 0.01).scratch_at == ()
     without = some.plan(networks=every[0], training=every[1] - 0.01)
@@ -91,12 +92,25 @@ def test_fine_tuning_is_scored_where_it_fits_and_before_what_starts_from_nothing
 def test_from_scratch_comes_first_where_the_score_decides() -> None:
     some = costs(tested=500)
     spare = some.scratch(20, 500, 10) + 0.01
-    assert some.plan(networks=some.scoring(20, 500, (1, 10, "all")), training=spare).scratch_at == (10,)
+    assert some.plan(networks=some.scoring(20, 500, 5, (1, 10, "all")), training=spare).scratch_at == (10,)
+
+
+def test_what_cannot_be_trained_leaves_its_time_to_networks_as_they_are() -> None:
+    some = costs(row=1.0)
+    twelve = some.scoring(12, 1000, 5, (1, 10, "all")) + 0.01
+    assert some.plan(networks=twelve - 50, training=50).draws == 12
 
 
 def test_a_plan_comes_back_as_it_was_kept() -> None:
     found = costs().plan(networks=1e6, training=1e6)
     assert told_by(json.loads(json.dumps(dataclasses.asdict(found)))) == found
+
+
+def test_few_tested_items_are_standardised_by_few() -> None:
+    rows = np.arange(2000)
+    problem = Problem([], ["a", "b"], rows % 2, rows, rows[:900], None, {}, rows, rows[1000:], False, 0)
+    assert [len(thinned(problem, tested).reference) for tested in (900, 600, 60)] == [900, 600, 400]
+    assert set(thinned(problem, 60).reference) < set(problem.reference)
 
 
 def test_fewer_tested_items_keep_classes_in_proportion_and_their_groups() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from selfsup.comparison.climbing import Climb, Climbed
 from selfsup.comparison.differences import Differences, differences
@@ -20,6 +21,7 @@ from selfsup.evaluation.baselines import SCRATCH
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.problem import LabelsPerClass, Problem, thinned
 from selfsup.evaluation.scoreboard import sample_of
+from selfsup.probing.intervals import LEVEL
 
 Tables = Mapping[str, Float[np.ndarray, "S D N"]]
 
@@ -70,11 +72,13 @@ class Cost:
 class Answer:
     """Everything a comparison found.
 
-    `recommended` is the best unit at the primary setting; `uses` have every setting, the primary first; `rungs` what happened at each;
-    `efficiency` and `outlook` are sentences on the recommended unit, `pays` its lead on the strongest row without pretraining.
+    `recommended` is the best unit at the primary setting, and `run` the folder of its first run; `uses` have every setting, the primary
+    first; `rungs` what happened at each; `efficiency` and `outlook` are sentences on the recommended unit, `pays` its lead on the strongest
+    row without pretraining.
     """
 
     recommended: str
+    run: str
     uses: list[Use]
     costs: list[Cost]
     rungs: list[Climbed]
@@ -99,24 +103,39 @@ def answered(results: Results, climb: Climb, finalists: Sequence[Unit], seeds: i
     settings = dict.fromkeys([primary, *((said.probe, said.labels_per_class) for said in results.predictions)])
     uses = [_use(tables_of(results, folders, *setting), problem, *setting) for setting in settings]
     best = uses[0].best
+    unit = next(unit for unit in climb.state.units if unit.name == best)
     own = {name: unit for name, unit in folders.items() if unit == best}
-    efficiency = efficiencies(results, problem, own, seeds=(uses[0].standing.seed_spread, uses[0].standing.seed_freedom))
+    efficiency = efficiencies(
+        results,
+        problem,
+        own,
+        backbone=climb.state.measured[best].backbone,
+        seeds=(uses[0].standing.seed_spread, uses[0].standing.seed_freedom),
+    )
     ahead = _outlook(climb, best)
-    costs = [_cost(climb, unit) for unit in climb.state.units if unit.name in climb.state.measured]
+    costs = [_cost(climb, unit) for unit in climb.state.trained]
     return Answer(
-        recommended=best, uses=uses, costs=costs, rungs=list(climb.history), finalists=[unit.name for unit in finalists], seeds=seeds,
-        efficiency=efficiency, outlook=ahead, pays=_pays(results, climb, uses[0]), spent=dict(climb.state.spent),
-        refused=dict(climb.state.refused),
+        recommended=best, run=unit.folder(climb.seed), uses=uses, costs=costs, rungs=list(climb.history),
+        finalists=[unit.name for unit in finalists], seeds=seeds, efficiency=efficiency, outlook=ahead,
+        pays=_pays(results, unit.folder(climb.seed), uses[0]), spent=dict(climb.state.spent), refused=dict(climb.state.refused),
     )  # fmt: skip
 
 
-def _pays(results: Results, climb: Climb, use: Use) -> Comparison | None:
-    """The recommended unit against the strongest row without pretraining, None where there is none."""
-    unit = next(unit for unit in climb.state.units if unit.name == use.best)
-    row = next(row.row for row in results.rows if unit.folder(climb.seed) in row.runs)
+def _pays(results: Results, run: str, use: Use) -> Comparison | None:
+    """The recommended unit against the strongest row without pretraining, None where there is none.
+
+    It was chosen as the best of several on the same items, so the interval is as wide as all of them together ask for (Bonferroni); where
+    it was trained once, what seeds change is added as it is for the others.
+    """
+    row = next(row for row in results.rows if run in row.runs)
     for item in results.comparisons:
-        if (item.row, item.probe, item.labels_per_class) == (row, use.probe, use.labels_per_class) and item.best_baseline:
-            return item
+        if (item.row, item.probe, item.labels_per_class) == (row.row, use.probe, use.labels_per_class) and item.best_baseline:
+            several = len(use.standing.standings)
+            variance = ((item.high - item.low) / 2 / stats.norm.isf((1 - LEVEL) / 2)) ** 2
+            variance += use.standing.seed_spread**2 if len(row.runs) == 1 else 0.0
+            half = float(stats.norm.isf((1 - LEVEL) / 2 / several) * variance**0.5)
+            low, high = max(-1.0, item.difference - half), min(1.0, item.difference + half)
+            return replace(item, low=low, high=high, verdict="better" if low > 0 else "worse" if high < 0 else "not told apart")
     return None
 
 
@@ -136,22 +155,26 @@ def _use(tables: Tables, problem: Problem, probe: str, count: LabelsPerClass) ->
     best, second = standing.standings[0], standing.standings[1]
     needed = None
     if second.verdict != "worse":
-        needed = needs(estimate(tables, sample), standing.pairs[0].plain.value).words
+        pair = {one.unit: tables[one.unit] for one in (best, second)}
+        seen = standing.seed_spread if standing.seeds_seen else None
+        needed = needs(estimate(pair, sample, seed_spread=seen), standing.pairs[0].plain.value, units=len(tables)).words
     return Use(probe, count, best.unit, standing, needed)
 
 
-def efficiencies(results: Results, problem: Problem, folders: Mapping[str, str], *, seeds: tuple[float, float] | None = None) -> list[str]:
+def efficiencies(
+    results: Results, problem: Problem, folders: Mapping[str, str], *, backbone: str, seeds: tuple[float, float] | None = None
+) -> list[str]:
     """How many times the labels training from scratch would need, at each number of labels, by the linear probe.
 
-    `folders` names the runs, all of one unit, that `results` scored; `seeds` is as for `label_efficiency`. Nothing is said where training
-    from scratch was scored at fewer than two numbers of labels.
+    `folders` names the runs, all of one unit on that `backbone`, that `results` scored; `seeds` is as for `label_efficiency`. Nothing is
+    said where training the backbone from scratch was scored at fewer than two numbers of labels.
     """
     probe = "linear" if any(row.probe == "linear" for row in results.rows) else results.primary["probe"]
     numbers = {count: _labels(problem, count) for count in dict.fromkeys(row.labels_per_class for row in results.rows)}
     pretrained, scratch, samples = {}, {}, {}
     for count, number in numbers.items():
         own = tables_of(results, folders, probe, count)
-        beside = _scratch_table(results, probe, count)
+        beside = _scratch_table(results, probe, count, backbone)
         if own and number not in samples:
             samples[number] = sample_of(problem, Setting(probe, count))
             pretrained[number] = next(iter(own.values()))
@@ -162,11 +185,11 @@ def efficiencies(results: Results, problem: Problem, folders: Mapping[str, str],
     return [f"with {found.labels:g} labels a class: {found.words}" for found in label_efficiency(pretrained, scratch, samples, seeds=seeds)]
 
 
-def _scratch_table(results: Results, probe: str, count: LabelsPerClass) -> Float[np.ndarray, "S D N"] | None:
-    """What training from scratch told rightly; of several backbones, the first."""
-    truth = np.array(list(results.truth.values()))
-    rows = [said for said in results.predictions if said.row.startswith(SCRATCH) and (said.probe, said.labels_per_class) == (probe, count)]
-    rows = [said for said in rows if said.row == rows[0].row]
+def _scratch_table(results: Results, probe: str, count: LabelsPerClass, backbone: str) -> Float[np.ndarray, "S D N"] | None:
+    """What training a backbone from scratch told rightly; its name stands in the row where there are several."""
+    truth, names = np.array(list(results.truth.values())), (SCRATCH, f"{SCRATCH} ({backbone}")
+    rows = [said for said in results.predictions if (said.probe, said.labels_per_class) == (probe, count)]
+    rows = [said for said in rows if said.row == names[0] or said.row.startswith(names[1])]
     return np.stack([np.array(said.predicted) == truth for said in rows])[None].astype(float) if rows else None
 
 

@@ -15,6 +15,7 @@ import torch
 from selfsup.comparison.answer import Answer, answered
 from selfsup.comparison.climbing import Climb
 from selfsup.comparison.label_audit import audited
+from selfsup.comparison.labelled import check_labels
 from selfsup.comparison.measuring import decode, measure
 from selfsup.comparison.place import Place, place_of
 from selfsup.comparison.plan import PRETRAINING
@@ -35,6 +36,9 @@ from selfsup.train.log import clock
 
 TIMING = 0.02
 """Share of the budget that is spent on timing steps."""
+
+JUDGING = 0.06
+"""Share of the budget that embedding the items that choose may take, if as many units climb as expected: of that for scoring."""
 
 
 def compare(
@@ -98,13 +102,12 @@ def compare(
         data = open_source(data, kind=asked.shared.get("kind", "auto"))  # once: arrays would be decoded anew for every run
     state = _begun(asked, out, resume, threads=threads, alone=place is None)
     told = Telling()
-    with _training(place, state, data, told) as train:
-        with threads_set(state.threads):
-            _measured(state, asked, data, told)
-        climb = _climb(state, asked, data, told, train)
-        _enough(climb)
-        told.keep(plan_in_words(asked, state, climb))
-        finalists, trained = climb.run()
+    try:
+        with _training(place, state, data, told) as train:
+            climb = _prepared(state, asked, data, told, train)
+            finalists, trained = climb.run()
+    except InterruptedError as error:
+        raise InterruptedError(f"stopped; what was trained is kept. Go on with --resume --out {state.folder}.") from error
     results = scored(climb, asked, data, finalists, trained)
     answer = answered(results, climb, finalists, trained)
     results = replace(results, answer={"sentences": sentences(answer), **asdict(answer)}).save(state.folder)
@@ -140,6 +143,21 @@ def _begun(asked: Comparing, out: str | Path | None, resume: bool, *, threads: i
     return State(folder, asked.asked(), asked.units, threads=threads or (torch.get_num_threads() if alone else 1))
 
 
+def _prepared(state: State, asked: Comparing, data: Any, told: Telling, train: Trains) -> Climb:
+    """Measure, and tell the plan. Where that cannot be, nothing was trained, and the folder is left free for what is asked next."""
+    try:
+        with threads_set(state.threads):
+            _measured(state, asked, data, told)
+        climb = _climb(state, asked, data, told, train)
+        _enough(climb)
+    except ValueError:
+        if not state.runs.exists():
+            (state.folder / FILE).unlink(missing_ok=True)
+        raise
+    told.keep(plan_in_words(asked, state, climb))
+    return climb
+
+
 def _measured(state: State, asked: Comparing, data: Any, told: Telling) -> None:
     """Decode the data, which is counted apart, and measure every unit, unless that was done before. Raises ValueError below two units."""
     if state.measured:
@@ -147,6 +165,7 @@ def _measured(state: State, asked: Comparing, data: Any, told: Telling) -> None:
     began = time.perf_counter()
     told("reading the data")
     decode(data, state.units, asked.shared)
+    check_labels(data, asked)
     state.add("reading", time.perf_counter() - began)
     began = time.perf_counter()
     if asked.audit:
@@ -192,6 +211,11 @@ def _climb(state: State, asked: Comparing, data: Any, told: Telling, train: Trai
     allowed = PRETRAINING * asked.seconds - state.spent["measuring"]
 
     def opened(run: Run) -> Validation:
-        return Validation(run, data, asked.protocol, asked.reading)
+        tables = sum(rung.expected for rung in climb.planned(len(state.measured), left=allowed).rungs)
+        found = Validation(run, data, asked.protocol, asked.reading, judged=state.judged, seconds=JUDGING * asked.seconds / tables)
+        state.judged = found.judged
+        state.save()
+        return found
 
-    return Climb(state, data, asked.shared, allowed, asked.seeds, asked.seed, opened, told, train)
+    climb = Climb(state, data, asked.shared, allowed, asked.seeds, asked.seed, opened, told, train)
+    return climb

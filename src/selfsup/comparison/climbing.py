@@ -17,9 +17,12 @@ from selfsup.comparison.plan import Ladder, ladder, rung_count, steps_in
 from selfsup.comparison.state import State
 from selfsup.comparison.units import Unit
 from selfsup.comparison.validation import Validation
-from selfsup.comparison.wanted import Told, Trains, Wanted
+from selfsup.comparison.wanted import Failed, Told, Trains, Wanted
 from selfsup.run import Run
 from selfsup.train.schedule import COOL_DOWN
+
+LATE = 0.05
+"""Share of the time for training by which it may be overrun, before finalists are trained with fewer seeds."""
 
 Tables = Mapping[str, Float[np.ndarray, "R n"]]
 
@@ -39,7 +42,7 @@ class Climb:
     """Everything that climbs: what `pretrain` is called with for all units, the time they have together, and how they are judged.
 
     `seed` is that of the first run of each unit; further ones follow it. `train` trains them. `validation` is opened when the first run is
-    there.
+    there. `lost` are folders of further runs whose training failed.
     """
 
     state: State
@@ -52,6 +55,7 @@ class Climb:
     told: Told
     train: Trains
     validation: Validation | None = None
+    lost: set[str] = field(default_factory=set)
     history: list[Climbed] = field(default_factory=list)
 
     @property
@@ -71,9 +75,9 @@ class Climb:
         tables: dict[str, np.ndarray] = {}
         while ahead.rungs:
             rung = ahead.rungs[0]
-            tables |= self._validated(alive, {unit.name: self._steps(unit, rung.seconds) for unit in alive})
-            for _ in alive:
-                left -= rung.seconds - trained * (1 - COOL_DOWN) + self.overhead
+            tables = self._validated(alive, {unit.name: self._steps(unit, rung.seconds) for unit in alive})
+            left -= len(alive) * (rung.seconds - trained * (1 - COOL_DOWN) + self.overhead)
+            alive = self._trained(alive, tables)
             rungs = len(ahead.rungs) - 1
             going_on = self._judged(alive, tables, rung.seconds, ahead.rungs[1].expected if rungs else ahead.finalists, last=not rungs)
             trained, alive = rung.seconds, going_on
@@ -81,10 +85,29 @@ class Climb:
                 break
             left = self._left(left)
             ahead = self.planned(len(alive), left=left, trained=trained, rungs=rungs)
+        left = self._left(left)
         finalists = sorted(alive, key=lambda unit: -self._value(tables[unit.name]))[: ahead.finalists]
-        further = [(unit, self.seed + number) for unit in finalists for number in range(1, ahead.seeds)]
-        list(self.train(self.data, [self._wanted(unit, self.history[-1].steps[unit.name], seed) for unit, seed in further]))
-        return finalists, ahead.seeds
+        seeds = self._seeds(ahead, len(finalists), left)
+        further = [(unit, self.seed + number) for unit in finalists for number in range(1, seeds)]
+        for run in self.train(self.data, [self._wanted(unit, self.history[-1].steps[unit.name], seed) for unit, seed in further]):
+            if isinstance(run, Failed):
+                self.lost.add(run.wanted.out.name)
+                self.told(f"{run.wanted.name} (seed {run.wanted.settings['seed']}) is left out: {run.reason}")
+        return finalists, seeds
+
+    def _seeds(self, ahead: Ladder, finalists: int, left: float) -> int:
+        """The seeds that were planned, or as many as there is still time for on a machine that became slower; a run too late is let go."""
+        seeds = ahead.seeds
+        while seeds > 1 and finalists * (seeds - 1) * (self.history[-1].seconds + self.overhead) > left + LATE * self.allowed:
+            seeds -= 1
+        return seeds
+
+    def _trained(self, units: Sequence[Unit], tables: Mapping[str, np.ndarray]) -> list[Unit]:
+        """Those whose training went well. Raises ValueError where fewer than two did."""
+        found = [unit for unit in units if unit.name in tables]
+        if len(found) < 2:
+            raise ValueError(f"fewer than two tasks could be trained. {'; '.join(self.state.refused.values())}")
+        return found
 
     def _steps(self, unit: Unit, seconds: float) -> int:
         """Steps of a unit in so many seconds, as they were measured."""
@@ -127,10 +150,19 @@ class Climb:
         """The validation of units after so many steps, trained to there where it is not known; the data is opened for the first run."""
         known = {unit.name: self.state.kept(unit, steps[unit.name]) for unit in units}
         found = {name: table for name, table in known.items() if table is not None}
-        needed = [unit for unit in units if unit.name not in found or (self.validation is None and unit is units[0])]
+        opening = next((unit for unit in units if unit.name in found), units[0])
+        needed = [unit for unit in units if unit.name not in found or (self.validation is None and unit is opening)]
         runs = self.train(self.data, [self._wanted(unit, steps[unit.name], self.seed) for unit in needed])
         for unit, run in zip(needed, runs, strict=True):
-            self.validation = self.validation or self.opened(run)
+            if isinstance(run, Failed):
+                self.state.refused[unit.name] = f"its training failed. {run.reason}"
+                self.told(f"{unit.name} is left out: {run.reason}")
+                continue
+            self.state.refused.pop(unit.name, None)
+            if self.validation is None:
+                began = time.perf_counter()
+                self.validation = self.opened(run)
+                self.state.add("scoring", time.perf_counter() - began)
             if unit.name not in found:
                 found[unit.name] = self._table(unit, steps[unit.name], run, self.validation)
         return found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from selfsup.auditing import Audit, audit
+from selfsup.auditing.sample import FEWEST as A_CLASS
 from selfsup.auditing.sample import LARGEST
 from selfsup.auditing.wording import headline
 from selfsup.comparison.units import Unit
@@ -49,9 +50,12 @@ def audited(data: Any, asked: Comparing, units: Sequence[Unit]) -> Audited:
         return Audited(
             list(units), [f"Whether views break these labels was not asked: the budget is too short ({FEWEST} pictures are needed)."]
         )
+    labels = _untested(source, asked)
+    if len(set(labels.values())) * A_CLASS > pictures:
+        return Audited(list(units), ["Whether views break these labels was not asked: the budget is too short for so many classes."])
     try:
         found = audit(
-            source, labels=_untested(source, asked), groups=asked.shared.get("groups"), size=asked.shared.get("size"), pictures=pictures,
+            source, labels=labels, groups=asked.shared.get("groups"), size=asked.shared.get("size"), pictures=pictures,
             seeds=SEEDS, seed=asked.protocol.seed,
         )  # fmt: skip
     except ValueError as error:

@@ -79,10 +79,10 @@ class Needs:
         )
 
 
-def design_of(found: Estimates) -> Design:
-    """How the comparison was made; seeds are the fewest that any unit with seeds has."""
+def design_of(found: Estimates, units: int | None = None) -> Design:
+    """How the comparison was made, of so many `units` where `found` has some of them; seeds are the fewest that any with seeds has."""
     seeds = found.seeds[np.isfinite(found.seeds)]
-    return Design(len(found.units), int(seeds.min()) if len(seeds) else 1, len(found.draws), len(found.influence))
+    return Design(units or len(found.units), int(seeds.min()) if len(seeds) else 1, len(found.draws), len(found.influence))
 
 
 def variation_of(found: Estimates) -> Variation:
@@ -116,9 +116,9 @@ def visible(variation: Variation, design: Design, *, power: float = POWER) -> fl
     return float((threshold + stats.norm.ppf(power)) * total**0.5)
 
 
-def needs(found: Estimates, difference: float) -> Needs:
-    """What would be needed to see `difference`, as a share of 1; the sign does not matter."""
-    variation, made, difference = variation_of(found), design_of(found), abs(difference)
+def needs(found: Estimates, difference: float, *, units: int | None = None) -> Needs:
+    """What would be needed to see `difference`, as a share of 1, among so many `units` (those of `found`); the sign does not matter."""
+    variation, made, difference = variation_of(found), design_of(found, units), abs(difference)
 
     def fewest_items(design: Design) -> Design | None:
         """The design with as few items, of which there are at least as many as now, as show the difference."""

@@ -14,6 +14,7 @@ from selfsup.comparison.scoring_plan import Costs, ScoringPlan, in_words
 from selfsup.comparison.units import Unit
 from selfsup.comparison.wishes import Comparing
 from selfsup.evaluation import Results, evaluate
+from selfsup.evaluation.problem import FEWEST_TESTED
 
 UNTRAINED = 0.5
 """Share of the time for baselines that goes to untrained networks; the rest to what is trained on labels."""
@@ -23,20 +24,20 @@ def scored(climb: Climb, asked: Comparing, data: Any, finalists: Sequence[Unit],
     """Every unit's run, and the finalists' further seeds, on the tested items, beside baselines."""
     assert climb.validation is not None
     began, state, protocol = time.perf_counter(), climb.state, asked.protocol
-    units = [unit for unit in state.units if unit.name in state.measured]
-    further = [unit for unit in finalists for _ in range(1, seeds)]
-    runs = [state.runs / unit.folder(asked.seed) for unit in units]
-    runs += [state.runs / unit.folder(asked.seed + number) for unit in finalists for number in range(1, seeds)]
+    units = state.trained
+    further = [(unit, asked.seed + number) for unit in finalists for number in range(1, seeds)]
+    further = [(unit, seed) for unit, seed in further if unit.folder(seed) not in climb.lost]
+    runs = [state.runs / unit.folder(seed) for unit, seed in [*((unit, asked.seed) for unit in units), *further]]
     if state.scoring is None:
-        state.scoring = _planned(climb, asked, [*units, *further])
+        state.scoring = _planned(climb, asked, [*units, *(unit for unit, _ in further)])
         state.save()
     plan = state.scoring
     climb.told(f"scoring {len(runs)} runs on the tested items with {plan.draws} draws of labels, beside baselines")
     there = len(climb.validation.problem.test)
-    tested = plan.tested if plan.tested < there else None
     results = evaluate(
         runs, data, labels=protocol.labels, probes=plan.probes, labels_per_class=plan.labels_per_class, draws=plan.draws,
-        tested=tested, seed=protocol.seed, weights=asked.weights, scratch_at=plan.scratch_at, out=state.folder, **asked.reading,
+        tested=max(plan.tested, FEWEST_TESTED), initialisations=plan.untrained, seed=protocol.seed, weights=asked.weights,
+        scratch_at=plan.scratch_at, out=state.folder, **asked.reading,
     )  # fmt: skip
     state.add("scoring", time.perf_counter() - began)
     lost = in_words(plan, protocol, there)

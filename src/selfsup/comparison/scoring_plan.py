@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfsup.evaluation.baselines import INITIALISATIONS
-from selfsup.evaluation.problem import FEWEST_DRAWS, FINETUNE, LabelsPerClass, Problem, Protocol
+from selfsup.evaluation import baselines
+from selfsup.evaluation.problem import FEWEST_DRAWS, FEWEST_REFERENCE, FINETUNE, LabelsPerClass, Problem, Protocol
 from selfsup.finetuning.held_back import FOLDS
 from selfsup.finetuning.recipe import Recipe
 from selfsup.finetuning.tuning import TUNING_FOLDS
@@ -24,6 +24,9 @@ BESIDE_LABELS = 80
 
 FEWEST_TESTED = 500
 """Tested items are not thinned out below so many: their part of an interval is then about 2 points wide."""
+
+FEWEST_UNTRAINED = 3
+"""Untrained networks stand beside each score at least so often."""
 
 TRIALS = 4
 """About so many trainings tune one from scratch, each a third as long."""
@@ -62,10 +65,14 @@ def work_of(probe: str, labels: float) -> float:
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """How runs are scored: by `probes`, so many `draws` at `labels_per_class`, on at most `tested` items, beside networks from scratch."""
+    """How runs are scored: by `probes`, so many `draws` at `labels_per_class`, on at most `tested` items, beside networks from scratch.
+
+    Of each backbone so many `untrained` networks stand beside.
+    """
 
     draws: int
     tested: int
+    untrained: int
     probes: tuple[str, ...]
     labels_per_class: tuple[LabelsPerClass, ...]
     scratch_at: tuple[LabelsPerClass, ...]
@@ -85,14 +92,14 @@ class Costs:
         """Labelled items of one draw."""
         return len(self.problem.draws[count][0])
 
-    def scoring(self, draws: int, tested: int, counts: Sequence[LabelsPerClass]) -> float:
-        """Seconds to score every run and every untrained network as they are."""
+    def scoring(self, draws: int, tested: int, untrained: int, counts: Sequence[LabelsPerClass]) -> float:
+        """Seconds to score every run and so many untrained networks as they are."""
         times = {count: 1 if count == "all" else draws for count in counts}
         learned = min(len(self.problem.train), sum(self.labels(count) * times[count] for count in counts))
-        items = len(self.problem.reference) + tested + learned
+        items = min(len(self.problem.reference), max(tested, FEWEST_REFERENCE)) + tested + learned
         work = sum(work_of(probe, self.labels(count)) * times[count] for probe in self.protocol.probes for count in counts)
         each = {name: items * self.pace.item(name) + self.pace.fit(work) for name in self.runs}
-        return sum((number + INITIALISATIONS) * each[name] for name, number in self.runs.items())
+        return sum((number + untrained) * each[name] for name, number in self.runs.items())
 
     def scratch(self, draws: int, tested: int, count: LabelsPerClass) -> float:
         """Seconds to train every backbone from scratch at one number of labels, and to ask it."""
@@ -112,11 +119,17 @@ class Costs:
     def plan(self, *, networks: float, training: float) -> ScoringPlan:
         """What fits into the seconds for networks as they are, and into those for training on labels and what is left of the others.
 
-        Draws are given up first, down to five; then `all` labels; then tested items. The least of everything is always scored. Networks
-        are fine-tuned, if that was asked for and fits at every number of labels, before others are trained from scratch.
+        Draws are given up first, down to five; then untrained networks; then `all` labels; then tested items. The least of everything is
+        always scored. Networks are fine-tuned, if that was asked for and fits at every number of labels, before others are trained from
+        scratch. Where nothing can be trained on labels in its time, networks as they are have it.
         """
-        counts, draws, tested = self._frozen(networks)
-        left = training + max(0.0, networks - self.scoring(draws, tested, counts))
+        found = self._with(networks, training)
+        return found if found.scratch_at or FINETUNE in found.probes else self._with(networks + training, 0.0)
+
+    def _with(self, networks: float, training: float) -> ScoringPlan:
+        """The plan for these seconds."""
+        counts, draws, tested, untrained = self._frozen(networks)
+        left = training + max(0.0, networks - self.scoring(draws, tested, untrained, counts))
         probes = self.protocol.probes
         if FINETUNE in probes and len(probes) > 1:
             if (spent := self.finetuning(draws, tested, counts)) <= left:
@@ -128,19 +141,22 @@ class Costs:
         for count in sorted(counts, key=lambda count: (count != primary, count == "all", str(count).zfill(9))):
             if (spent := self.scratch(draws, tested, count)) <= left:
                 left, chosen = left - spent, [*chosen, count]
-        return ScoringPlan(draws, tested, probes, counts, tuple(chosen))
+        return ScoringPlan(draws, tested, untrained, probes, counts, tuple(chosen))
 
-    def _frozen(self, seconds: float) -> tuple[tuple[LabelsPerClass, ...], int, int]:
-        """Numbers of labels, draws and tested items that fit."""
+    def _frozen(self, seconds: float) -> tuple[tuple[LabelsPerClass, ...], int, int, int]:
+        """Numbers of labels, draws, tested items and untrained networks that fit."""
         counts, draws, tested = self.protocol.labels_per_class, self.protocol.draws, len(self.problem.test)
-        while draws > FEWEST_DRAWS and self.scoring(draws, tested, counts) > seconds:
+        untrained = baselines.INITIALISATIONS
+        while draws > FEWEST_DRAWS and self.scoring(draws, tested, untrained, counts) > seconds:
             draws -= 1
+        while untrained > FEWEST_UNTRAINED and self.scoring(draws, tested, untrained, counts) > seconds:
+            untrained -= 1
         fewest = min(FEWEST_TESTED, tested)
-        if self.scoring(draws, fewest, counts) > seconds:
+        if self.scoring(draws, fewest, untrained, counts) > seconds:
             counts = tuple(count for count in counts if count != "all") or counts
-        while tested > fewest and self.scoring(draws, tested, counts) > seconds:
+        while tested > fewest and self.scoring(draws, tested, untrained, counts) > seconds:
             tested = max(fewest, int(0.9 * tested))
-        return counts, draws, tested
+        return counts, draws, tested, untrained
 
 
 def in_words(plan: ScoringPlan, protocol: Protocol, tested: int) -> list[str]:
@@ -148,6 +164,8 @@ def in_words(plan: ScoringPlan, protocol: Protocol, tested: int) -> list[str]:
     said = []
     if plan.draws < protocol.draws:
         said.append(f"{plan.draws} draws of labels in place of {protocol.draws}")
+    if plan.untrained < baselines.INITIALISATIONS:
+        said.append(f"{plan.untrained} untrained networks of each backbone in place of {baselines.INITIALISATIONS}")
     if plan.tested < tested:
         said.append(f"{plan.tested:,} of {tested:,} items tested")
     if lost := [probe for probe in protocol.probes if probe not in plan.probes]:
@@ -162,4 +180,4 @@ def in_words(plan: ScoringPlan, protocol: Protocol, tested: int) -> list[str]:
 def told_by(asked: Any) -> ScoringPlan:
     """A plan as it was kept."""
     counts = {name: tuple(asked[name]) for name in ("probes", "labels_per_class", "scratch_at")}
-    return ScoringPlan(int(asked["draws"]), int(asked["tested"]), **counts)
+    return ScoringPlan(int(asked["draws"]), int(asked["tested"]), int(asked["untrained"]), **counts)

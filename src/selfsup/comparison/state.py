@@ -18,7 +18,7 @@ from selfsup.comparison.scoring_plan import Pace, ScoringPlan, told_by
 from selfsup.comparison.units import Unit
 from selfsup.run import write_whole
 
-FORMAT = 2
+FORMAT = 3
 FILE = "comparison.json"
 
 
@@ -27,9 +27,9 @@ class State:
     """What a comparison's folder says.
 
     `asked` is everything that decides the outcome; `measured` and `refused` are by unit; `spent` holds seconds by what they went to,
-    `left` those that were left for pretraining after each rung but the last; `pace` is what validation took, and `scoring` what scoring has
-    time for, once that is decided. `notes` are sentences that stand in the plan and beside the scores. `threads` are those of each run,
-    since the order of sums depends on them.
+    `left` those that were left for pretraining after each rung but the last; `judged` counts the items that choose, `pace` is what judging
+    them took, and `scoring` what scoring has time for, once that is decided. `notes` are sentences that stand in the plan and beside the
+    scores. `threads` are those of each run, since the order of sums depends on them.
     """
 
     folder: Path
@@ -39,10 +39,16 @@ class State:
     refused: dict[str, str] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
     left: list[float] = field(default_factory=list)
+    judged: int | None = None
     pace: Pace = field(default_factory=Pace)
     scoring: ScoringPlan | None = None
     notes: list[str] = field(default_factory=list)
     threads: int = field(default_factory=torch.get_num_threads)
+
+    @property
+    def trained(self) -> list[Unit]:
+        """Units that were measured and whose training did not fail."""
+        return [unit for unit in self.units if unit.name in self.measured and unit.name not in self.refused]
 
     @property
     def runs(self) -> Path:
@@ -60,7 +66,7 @@ class State:
         content = {
             "format": FORMAT, "asked": self.asked, "units": [dataclasses.asdict(unit) for unit in self.units],
             "measured": {name: dataclasses.asdict(one) for name, one in self.measured.items()},
-            "refused": self.refused, "spent": self.spent, "left": self.left, "pace": dataclasses.asdict(self.pace),
+            "refused": self.refused, "spent": self.spent, "left": self.left, "judged": self.judged, "pace": dataclasses.asdict(self.pace),
             "scoring": None if self.scoring is None else dataclasses.asdict(self.scoring),
             "notes": self.notes, "threads": self.threads,
         }  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 from selfsup.comparison.cores import own_cores
 from selfsup.comparison.wanted import Wanted, threads_set
 from selfsup.pretraining import pretrain
+from selfsup.train import TrainingFailed
 
 SAME = ("selfsup", "torch")
 """Packages of which all machines need the same version, or the same run would become another."""
@@ -44,7 +45,10 @@ def missing_here(mark: Path, content: str, paths: Sequence[str], expected: Mappi
 
 
 def train_here(one: Wanted, data: Any, *, threads: int, folder: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Train a run to its end from its last checkpoint, on cores of its own; the seconds that took, or what `failed` and its `trace`."""
+    """Train a run to its end from its last checkpoint, on cores of its own.
+
+    Returns the seconds that took, with what was said where it `diverged`; or else why it `failed`, and its `trace`.
+    """
     os.chdir(folder)
     os.environ.update(environment)
     with own_cores(threads) as cores, threads_set(threads):
@@ -52,6 +56,8 @@ def train_here(one: Wanted, data: Any, *, threads: int, folder: str, environment
         began = time.perf_counter()
         try:
             pretrain(data, **one.settings, out=one.out, resume=True)
+        except TrainingFailed as error:
+            return {**found, "diverged": str(error), "seconds": time.perf_counter() - began}
         except Exception as error:  # told where the comparison runs, which ends with it; what is not raised here is worth another try
             words = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             return {**found, "failed": words, "trace": traceback.format_exc()}

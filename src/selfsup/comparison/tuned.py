@@ -13,7 +13,7 @@ from typing import Any
 from ray import tune
 
 from selfsup.comparison.trial import train_here
-from selfsup.comparison.wanted import Spent, Told, Wanted, threads_set
+from selfsup.comparison.wanted import Failed, Spent, Told, Wanted, threads_set
 from selfsup.run import Run
 
 TRIES = 4
@@ -36,8 +36,8 @@ class Tuned:
     spent: Spent
     begin: Callable[[Any, Wanted], None]
 
-    def __call__(self, data: Any, wanted: Sequence[Wanted]) -> Iterator[Run]:
-        ahead = [one for one in wanted if not one.passed]
+    def __call__(self, data: Any, wanted: Sequence[Wanted]) -> Iterator[Run | Failed]:
+        ahead, diverged = [one for one in wanted if not one.passed], dict[Path, str]()
         for one in ahead:
             if not one.begun:
                 self.told(f"{one.name}: beginning (seed {one.settings['seed']})")
@@ -45,11 +45,13 @@ class Tuned:
                     self.begin(data, one)
         if ahead:
             began = time.perf_counter()
-            for found in self._trained(data, ahead):
+            for one, found in zip(ahead, self._trained(data, ahead), strict=True):
                 self.spent("training by workers", found["seconds"])
+                if "diverged" in found:
+                    diverged[one.out] = found["diverged"]
             self.spent("waiting for workers", time.perf_counter() - began)
         for one in wanted:
-            yield Run.open(one.out)
+            yield Failed(one, diverged[one.out]) if one.out in diverged else Run.open(one.out)
 
     def _trained(self, data: Any, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
         """What `train_here` said of each run."""
@@ -87,7 +89,7 @@ def _checked(wanted: Sequence[Wanted], results: Sequence[Any]) -> list[dict[str,
                 "trained is kept; go on with --resume, or with a smaller --batch-size in a new --out."
             ) from result.error
     if any("seconds" not in report for report in reports):
-        raise InterruptedError(f"stopped; what was trained is kept. Go on with --resume --out {wanted[0].out.parents[1]}.")
+        raise InterruptedError("stopped")
     return reports
 
 

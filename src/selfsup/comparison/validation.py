@@ -5,6 +5,7 @@ A comparison drops units and picks finalists by these, and by nothing else: the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,8 +33,11 @@ REPEATS = 3
 """Times that the labelled items are halved anew: two draws of labels each. More would narrow an interval hardly, since at a rung the seeds,
 of which there is one, are most of it (2 points assumed, where six draws leave about 1), and cost as much each."""
 
-MOST = 1000
-"""Labelled items that are judged, at most: their part of an interval is then about 1.5 points wide."""
+MOST, FEWEST = 1000, 300
+"""Labelled items that are judged: their part of an interval is then about 1.5 points wide, and 3 at the fewest."""
+
+TIMED, WARM_UP = 48, 8
+"""Items that are embedded to see how long one takes, and before them."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,17 @@ class Halving:
         return Sample(item_weights(self.targets, balanced=balanced), self.groups, 0.5)
 
 
-def halved(problem: Problem, groups: np.ndarray | None, *, most: LabelsPerClass) -> Halving:
-    """The labelled items of the training part in halves, stratified by class; whole groups fall on one side, where there are `groups`."""
-    chosen = problem.train[subsample(problem.targets[problem.train], limit=MOST, seed=problem.seed)]
-    targets = problem.targets[chosen]
-    members = None if groups is None else groups[chosen]
-    rng = np.random.default_rng([problem.seed, len(chosen)])
+def halved(problem: Problem, groups: np.ndarray | None, *, most: LabelsPerClass, judged: int = MOST) -> Halving:
+    """At most `judged` labelled items of the training part in halves, stratified by class; whole groups fall on one side of them."""
+    rows = problem.train[subsample(problem.targets[problem.train], limit=judged, seed=problem.seed)]
+    targets = problem.targets[rows]
+    members = None if groups is None else groups[rows]
+    rng = np.random.default_rng([problem.seed, len(rows)])
     first = np.stack([_half(targets, members, rng) for _ in range(REPEATS)])
-    return Halving(chosen, first, targets, most, members)
+    if not (first.any(1) & (~first).any(1)).all():
+        of = f"{len(rows):,} labelled {problem.noun}" + ("" if members is None else f" in {len(np.unique(members)):,} groups")
+        raise ValueError(f"too few labels to choose by: {of} are left beside the tested ones, and they have to be halved. Label more.")
+    return Halving(rows, first, targets, most, members)
 
 
 def _half(targets: Int[np.ndarray, "n"], groups: np.ndarray | None, rng: np.random.Generator) -> Bool[np.ndarray, "n"]:
@@ -91,15 +98,22 @@ def _at_most(targets: Int[np.ndarray, "n"], rows: Int[np.ndarray, "h"], most: La
 
 
 class Validation:
-    """The data opened once, and every run scored on the same halves of the same labelled items by the primary probe."""
+    """The data opened once, and every run scored on the same halves of the same labelled items by the primary probe.
 
-    def __init__(self, first: Run, data: Any, protocol: Protocol, told: Mapping[str, Any]) -> None:
+    There are `judged` of them: as many as were before, where a comparison goes on; else as many as a table may take `seconds` to embed.
+    """
+
+    def __init__(
+        self, first: Run, data: Any, protocol: Protocol, told: Mapping[str, Any], *, judged: int | None = None, seconds: float = math.inf
+    ) -> None:
         self.opened = opened_for(first, data, told)
         self.protocol = protocol
         self.readings: dict[Any, Any] = {}
         reading = self._reading(first)
         self.problem = pose(reading, runs=[first], protocol=protocol)
-        self.halving = halved(self.problem, groups_of(protocol.groups, first, reading), most=protocol.primary.labels_per_class)
+        self.judged = judged or self._affordable(first, reading, seconds)
+        groups = groups_of(protocol.groups, first, reading)
+        self.halving = halved(self.problem, groups, most=protocol.primary.labels_per_class, judged=self.judged)
 
     @property
     def sample(self) -> Sample:
@@ -125,6 +139,14 @@ class Validation:
         right = score(features, task, [probe], default=default_layer(list(features)))[probe].right(task.truth)[0]
         pace.fitted(time.perf_counter() - embedded, sum(work_of(probe.probe, len(draw)) for draw in drawn))
         return np.asarray(np.where(halving.first, right[1::2], right[::2]))
+
+    def _affordable(self, run: Run, reading: Any, seconds: float) -> int:
+        """How many items are embedded in so many seconds, within bounds."""
+        network, rows = reading.network(run), torch.as_tensor(self.problem.train[: WARM_UP + TIMED], dtype=torch.long)
+        reading.embeddings(network, rows[:WARM_UP])
+        began = time.perf_counter()
+        reading.embeddings(network, rows[-TIMED:])
+        return int(min(MOST, max(FEWEST, seconds * min(TIMED, len(rows)) / (time.perf_counter() - began))))
 
     def _reading(self, run: Run) -> Any:
         kind = ground_of(run)

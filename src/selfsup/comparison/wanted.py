@@ -17,6 +17,7 @@ import torch
 
 from selfsup.pretraining import pretrain
 from selfsup.run import Run
+from selfsup.train import TrainingFailed
 
 Told = Callable[[str], None]
 Spent = Callable[[str, float], None]
@@ -46,6 +47,14 @@ class Wanted:
         return f"{self.name}: training to step {self.settings['steps']:,} (seed {self.settings['seed']})"
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A run whose loss or gradient became infinite, and what was said of it."""
+
+    wanted: Wanted
+    reason: str
+
+
 @runtime_checkable
 class Trains(Protocol):
     """Trains runs on so many `workers` at once."""
@@ -55,8 +64,8 @@ class Trains(Protocol):
         """So many runs are trained at once."""
         ...
 
-    def __call__(self, data: Any, wanted: Sequence[Wanted]) -> Iterator[Run]:
-        """Each run when it is trained, in the order in which they are wanted.
+    def __call__(self, data: Any, wanted: Sequence[Wanted]) -> Iterator[Run | Failed]:
+        """Each run when it is trained, or that it failed, in the order in which they are wanted.
 
         Raises ValueError for a run that cannot be trained, and InterruptedError when it was stopped.
         """
@@ -72,15 +81,19 @@ class Here:
     spent: Spent
     workers: int = 1
 
-    def __call__(self, data: Any, wanted: Sequence[Wanted]) -> Iterator[Run]:
+    def __call__(self, data: Any, wanted: Sequence[Wanted]) -> Iterator[Run | Failed]:
         for one in wanted:
             self.told(one.words)
             began = time.perf_counter()
             if one.passed:
                 yield Run.open(one.out)
                 continue
-            with threads_set(self.threads), redirect_stderr(io.StringIO()):
-                run = pretrain(data, **one.settings, out=one.out, resume=one.begun)
+            try:
+                with threads_set(self.threads), redirect_stderr(io.StringIO()):
+                    run = pretrain(data, **one.settings, out=one.out, resume=one.begun)
+            except TrainingFailed as error:
+                yield Failed(one, str(error))
+                continue
             self.spent("pretraining", time.perf_counter() - began)
             yield run
 

@@ -91,6 +91,10 @@ def comparing(
     modality = modality_of(data, tasks, shared.get("kind", "auto"))
     units = units_of(tasks, modality=modality, settings=settings)
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, None)
+    if not {"linear", "knn"} & set(probes):
+        raise ValueError(f"probes came as {list(probes)}: expected linear or knn among them, which decide at every rung who goes on.")
     own = None if weights is None else str(weights)
+    if own is not None and not Path(own).expanduser().exists():
+        raise ValueError(f"there is nothing at {own}: --weights takes a file of weights, a folder of a run, of timm or of transformers.")
     given = {name: value for name, value in shared.items() if value is not None}
     return Comparing(units, seconds_of(budget), budget, seeds, seed, protocol, given, own, audit and modality == "image")

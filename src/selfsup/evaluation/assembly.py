@@ -54,6 +54,7 @@ def evaluate(
     seed: int = 0,
     groups: Any = None,
     tested: int | None = None,
+    initialisations: int | None = None,
     text: str | None = None,
     id: str | None = None,
     language: str | None = None,
@@ -67,12 +68,14 @@ def evaluate(
     `runs` are scored on the items of `data` (by default what the first was pretrained on), of which those are tested that the runs
     held out, or else a stratified fifth. Several runs that differ in their seed only are one row. `labels` and `groups` are what
     `pretrain` takes: "folder", a table or a column's name, and what stays on one side of the split. `draws` is how often labels are
-    drawn, `seed` what they follow from; of more items than `tested` a sample is tested, classes in proportion. The probe "finetune", which
-    takes long, is what `finetune` makes of each draw. `baselines` are all, none (False) or some: "untrained", "scratch", which takes
-    longest, and "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the user's own, for one more; `scratch_at` are the
-    numbers of labels that "scratch" is trained with, by default all. `text`, `id`, `language` and `encoding` say how texts are read, as for
-    `pretrain`; what is not said is as the first run had it, if it learned from this data. Writes results.json, predictions.parquet and
-    labels.parquet into `out` (by default the folder the runs are in), and results.json and labels.parquet into each run.
+    drawn, `seed` what they follow from; of more items than `tested` a sample is tested, classes in proportion, and as few standardise.
+    The probe "finetune", which takes long, is what `finetune` makes of each draw. `baselines` are all, none (False) or some: "untrained"
+    (so many `initialisations`), "scratch", which takes longest, and "pixels" for pictures, "tfidf" and "lsa" for texts; `weights` are the
+    user's own, for one more; `scratch_at` are the numbers of labels that "scratch" is trained with, by default all. `text`, `id`,
+    `language` and `encoding` say how texts are read, as for `pretrain`; what is not said is as the first run had it, if it learned from
+    this data.
+    Writes results.json, predictions.parquet and labels.parquet into `out` (by default the folder the runs are in), and results.json and
+    labels.parquet into each run.
     Raises ValueError for labels, splits or probes that cannot be scored.
     """
     opened = opened_runs(runs)
@@ -84,7 +87,10 @@ def evaluate(
     first = grounds[opened[0].name]
     with progress("scoring") as told:
         entries = _run_entries(opened, grounds, protocol=protocol, told=told)
-        entries += _baseline_entries(opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted, scratch_at=scratch_at)
+        entries += _baseline_entries(
+            opened, grounds, protocol=protocol, told=told, weights=weights, wanted=wanted, scratch_at=scratch_at,
+            initialisations=initialisations or beside.INITIALISATIONS,
+        )  # fmt: skip
     notes = notes_on(entries, first, protocol=protocol, runs=opened)
     return _saved(_results(entries, first.problem, data=first.reading.name, protocol=protocol, notes=notes), opened, folder)
 
@@ -143,6 +149,7 @@ def _baseline_entries(
     weights: str | Path | None,
     wanted: Sequence[str],
     scratch_at: Sequence[LabelsPerClass] | None,
+    initialisations: int,
 ) -> list[Entry]:
     """The rows beside: those without a network once, the others once for every backbone among the runs."""
     alike: dict[tuple[Any, ...], list[Run]] = {}
@@ -156,8 +163,8 @@ def _baseline_entries(
         ground = grounds[same[0].name]
         setup, suffix = ground.setup(same), "" if len(alike) == 1 else f" ({ground.described(same[0])})"
         if "untrained" in wanted and settings:
-            bare = beside.untrained(setup, settings, told=told)
-            entries.append(Entry(beside.UNTRAINED + suffix, "baseline", beside.INITIALISATIONS, bare))
+            bare = beside.untrained(setup, settings, initialisations=initialisations, told=told)
+            entries.append(Entry(beside.UNTRAINED + suffix, "baseline", initialisations, bare))
         if "scratch" in wanted:
             wanted_at = [item for item in protocol.settings if scratch_at is None or item.labels_per_class in scratch_at]
             some = [item for item in wanted_at if not item.nearest]

@@ -30,6 +30,7 @@ from selfsup.train.distributed import device
 UNTRAINED, SCRATCH, WEIGHTS = "untrained", "from scratch", "your weights"
 
 INITIALISATIONS = 5
+"""Untrained networks beside a score, unless something else is asked for."""
 
 Told = Callable[[str], None]
 
@@ -68,14 +69,15 @@ def baseline_key(problem: Problem, data: Sequence[Any], setting: Setting, **more
     }
 
 
-def untrained(setup: Setup, settings: Sequence[Setting], *, told: Told) -> dict[Setting, Predictions]:
-    """The backbone as initialised, several times over, through the probes with the same choice of layer."""
-    return _joined(_untrained(setup, settings, told=told, seed=seed) for seed in range(INITIALISATIONS))
+def untrained(setup: Setup, settings: Sequence[Setting], *, initialisations: int, told: Told) -> dict[Setting, Predictions]:
+    """The backbone as initialised, so many times, through the probes with the same choice of layer."""
+    return _joined(_untrained(setup, settings, told=told, number=(seed, initialisations)) for seed in range(initialisations))
 
 
-def _untrained(setup: Setup, settings: Sequence[Setting], *, told: Told, seed: int) -> dict[Setting, Predictions]:
-    """Kept predictions of one initialisation; it is built and embeds only if some are missing."""
-    told(f"{UNTRAINED} (initialisation {seed + 1} of {INITIALISATIONS})")
+def _untrained(setup: Setup, settings: Sequence[Setting], *, told: Told, number: tuple[int, int]) -> dict[Setting, Predictions]:
+    """Kept predictions of one initialisation of so many; it is built and embeds only if some are missing."""
+    seed, several = number
+    told(f"{UNTRAINED} (initialisation {seed + 1} of {several})")
     rows, task = setup.problem.task()
 
     @once

@@ -34,6 +34,9 @@ FEWEST_TESTED = 50
 REFERENCE = 1000
 """Training items whose features standardise (labels unread): means and deviations are then known to 3 %."""
 
+FEWEST_REFERENCE = 400
+"""Where few are tested for want of time, so many still standardise: to 5 %."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -145,7 +148,7 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     found = read_labels(protocol.labels, reading.listed, columns=reading.listed_columns, noun=noun)
     values = dict(zip(found.ids, found.targets, strict=True))
     targets = np.array([values[name] for name in reading.ids])
-    _check_classes(found, targets, noun)
+    check_classes(found, targets, noun)
     notes = _label_notes(found, noun)
     parts = parts_in_runs(runs, reading)
     seed, counts = protocol.seed, protocol.labels_per_class
@@ -173,9 +176,11 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
 
 
 def thinned(problem: Problem, tested: int) -> Problem:
-    """The problem with at most so many tested items, classes in proportion."""
+    """The problem with at most so many tested items, classes in proportion, and as few that standardise (but at least 400)."""
     chosen = subsample(problem.truth, limit=tested, seed=problem.seed)
-    return replace(problem, test=problem.test[chosen], groups=None if problem.groups is None else problem.groups[chosen])
+    reference = np.sort(np.random.default_rng([problem.seed, tested]).permutation(problem.reference)[: max(tested, FEWEST_REFERENCE)])
+    groups = None if problem.groups is None else problem.groups[chosen]
+    return replace(problem, test=problem.test[chosen], groups=groups, reference=reference)
 
 
 def parts_in_runs(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None]:
@@ -216,7 +221,7 @@ def transductive(noun: str) -> str:
     )
 
 
-def _check_classes(labels: Labels, targets: Int[np.ndarray, "n"], noun: str) -> None:
+def check_classes(labels: Labels, targets: Int[np.ndarray, "n"], noun: str) -> None:
     """Raise ValueError unless two classes have two items each."""
     counts = np.bincount(targets[targets >= 0], minlength=len(labels.classes))
     if (counts >= 2).sum() >= 2:

@@ -33,9 +33,10 @@ def begin(wishes: Wishes, material: Material, ranks: World) -> tuple[Run, Pretex
     run, module, batches = prepared(wishes, material, ranks)
     run = _with_steps(run, wishes, allowed, module, batches, ranks)
     if ranks.leads:
-        run.save()
+        run.folder.mkdir(parents=True, exist_ok=True)
         material.save(run, module.backbone)
         material.save_views(run, module)
+        run.save()  # last: a folder with this file is a run, which can be gone on with
         _tell(run, material.amount(run))
     return run, module, batches
 

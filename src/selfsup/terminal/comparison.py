@@ -33,5 +33,4 @@ def print_comparison(compared: Compared) -> None:
     print(f"Time: {spent}\n")
     for words in sentences(answer):
         print(words)
-    run = next(name for name in compared.results.chosen_layer if name.startswith(answer.recommended.partition("+")[0]))
-    print(f"\nReport: {compared.report}\nNext: selfsup embed {compared.folder / 'runs' / run}")
+    print(f"\nReport: {compared.report}\nNext: selfsup embed {compared.folder / 'runs' / answer.run}")
