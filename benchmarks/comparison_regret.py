@@ -6,8 +6,9 @@
 For each data set `compare` is called `--repeats` times, each with seeds of its own. Then every task that could be trained gets as much
 training as the finalists of the first comparison had, with three seeds that no comparison used: their scores on the tested items are taken
 as the truth. The regret of a choice is the best of these minus that of the chosen task, in points of the primary score. Beside it stand the
-regret of a task drawn at random and of always taking the task that is best on average over the data sets given; and the share of
-the seconds of training everything that a comparison used. Stopped, it goes on where it was when called again with the same --out.
+regret of a task drawn at random, of always taking the task that is best on average over the data sets given (which only who trained
+everything everywhere knows), and of taking the one that is best on average over the others; and the share of the seconds of training
+everything that a comparison used. Stopped, it goes on where it was when called again with the same --out.
 """
 
 from __future__ import annotations
@@ -127,19 +128,33 @@ def interval(values: list[float]) -> str:
 def table(every: dict[str, Found]) -> str:
     """Markdown: a line for each data set."""
     lines = [
-        "| data | best task | chosen | regret, points | always the best on average | a task at random | compute |",
-        "|---|---|---|--:|--:|--:|--:|",
+        "| data | best task | chosen | regret, points | always the best on average | best on the other data | a task at random | compute |",
+        "|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for name, found in every.items():
         best = max(found.truth, key=lambda task: found.truth[task])
-        shared = set.intersection(*(set(other.truth) for other in every.values() if _kind(other) == _kind(found)))
-        usual = max(shared, key=lambda task: mean(other.truth[task] for other in every.values() if task in other.truth))
+        alike = {other: one for other, one in every.items() if _kind(one) == _kind(found)}
+        usual = _best_on_average(alike)
+        elsewhere = _best_on_average({other: one for other, one in alike.items() if other != name}, among=found)
         random = mean(found.regret(task) for task in found.truth)
-        lines.append(
-            f"| {name} | {best} {100 * found.truth[best]:.1f} | {', '.join(found.chosen)} | {interval(found.regrets)} | "
-            f"{usual}: {100 * found.regret(usual):.1f} | {100 * random:.1f} | {100 * mean(found.share):.0f} % |"
-        )
+        cells = [
+            name, f"{best} {100 * found.truth[best]:.1f}", ", ".join(found.chosen), interval(found.regrets), _regret(found, usual),
+            _regret(found, elsewhere), f"{100 * random:.1f}", f"{100 * mean(found.share):.0f} %",
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _best_on_average(several: dict[str, Found], among: Found | None = None) -> str | None:
+    """The task that is best on average over data sets, of those that all of them (and `among`) could train; None for no data set."""
+    if not several:
+        return None
+    shared = set.intersection(*(set(one.truth) for one in [*several.values(), *([among] if among else [])]))
+    return max(sorted(shared), key=lambda task: mean(one.truth[task] for one in several.values()))
+
+
+def _regret(found: Found, task: str | None) -> str:
+    return "" if task is None else f"{task}: {100 * found.regret(task):.1f}"
 
 
 def _kind(found: Found) -> str:
