@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfsup.probing.draws import check_labels_per_class, draw_labels, holdout, overlap, stratified_folds, subsample
+from selfsup.probing.draws import check_labels_per_class, draw_labels, holdout, overlap, stratified_folds, subsample, whole_group_folds
 
 TARGETS = np.repeat([0, 1, 2], [20, 7, 3])
 
@@ -63,6 +63,20 @@ def test_folds_hold_whole_groups_and_every_class_is_learned_from() -> None:
     for fold in range(3):
         assert set(targets[folds != fold]) == {0, 1, 2}
     assert stratified_folds(targets, folds=3, groups=np.zeros(60, dtype=int)).tolist() == [-1] * 60
+
+
+def test_fewer_labels_of_a_class_than_folds_are_shared_out_all_the_same() -> None:
+    """Two labels of each class, every one a group of its own: two folds, or halves to test on. One label of each: nothing to judge."""
+    targets, groups = np.repeat([0, 1, 2], 2), np.arange(6)
+    folds = stratified_folds(targets, folds=3, groups=groups)
+    assert set(folds.tolist()) <= {-1, 0, 1}
+    assert len(set(folds.tolist()) - {-1}) == 2
+    held_out = holdout(targets, groups)
+    assert 0 < held_out.sum() < 6
+    assert whole_group_folds(np.arange(4), np.arange(4), folds=5, seed=0).tolist() == [0] * 4
+    assert stratified_folds(np.arange(4), folds=3, groups=np.arange(4)).tolist() == [-1] * 4
+    with pytest.raises(ValueError, match="expected 2 of a class"):
+        holdout(np.arange(4), np.arange(4))
 
 
 def test_subsample_keeps_proportions() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,12 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     export(run, format="torch", out=tmp_path / "empty")
     assert sorted(run.folder.rglob("*")) == before
-    assert {path.name for path in (tmp_path / "empty").iterdir()} == {"README.md", "model.pt2", "preprocessing.json"}
+    (tmp_path / "here").mkdir()
+    with contextlib.chdir(tmp_path / "here"):
+        export(run, format="torch", out=".")
+    for name in ("empty", "here"):
+        assert {path.name for path in (tmp_path / name).iterdir()} == {"README.md", "model.pt2", "preprocessing.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "empty", "here"}
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

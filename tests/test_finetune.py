@@ -19,7 +19,7 @@ from command_line import failure, run, success
 from finetuning_fixture import IMAGES, TARGETS, picture_run, text_run
 from selfsup import finetuning
 from selfsup.evaluation import evaluate
-from selfsup.finetuning import Model, Recipe, finetune, fitting, kinds, predict
+from selfsup.finetuning import Model, Predictions, Recipe, finetune, fitting, kinds, predict
 from selfsup.finetuning import model as models
 from selfsup.run import Run
 from text_stand_ins import topic_texts
@@ -71,6 +71,34 @@ def test_copies_held_back_with_their_group_tell_nothing(tmp_path: Path) -> None:
     assert together is not None
     assert apart.linear_probe > 0.9
     assert together.linear_probe < 0.7
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_groups_that_leave_nothing_to_hold_back_are_named(tmp_path: Path, skewed: bool) -> None:
+    """Two patients, one class each: nothing can be judged, and that is said instead of a score of nothing."""
+    chosen = np.concatenate([np.flatnonzero(TARGETS[:300] == 0)[: 6 if skewed else 12], np.flatnonzero(TARGETS[:300] == 1)[:12]])
+    pictures, patients = IMAGES[chosen], [f"patient {target}" for target in TARGETS[chosen]]
+    run = picture_run(tmp_path / "run", pictures)
+    model = finetune(run, pictures, labels=[str(target) for target in TARGETS[chosen]], groups=patients, out=tmp_path / "model")
+    said = " ".join(Model.load(model.folder).words())
+    assert (model.compared, model.share) == (None, fitting.FEW_SHARE)
+    assert "Groups are held back whole" in said
+    assert "too few to compare" not in said
+    assert "0 labels held back" not in said
+    assert "not calibrated" in said
+    assert predict(model, pictures).probabilities.sum(1) == pytest.approx(1)
+
+
+def test_a_class_that_lies_in_one_group_is_named(tmp_path: Path) -> None:
+    """Three digits, of which one is all of one patient: the others are judged, and it is said that this one is not."""
+    chosen = np.concatenate([np.flatnonzero(TARGETS[:300] == digit)[:12] for digit in range(3)])
+    groups = ["same" if TARGETS[row] == 2 else f"patient {number % 6}" for number, row in enumerate(chosen)]
+    run = picture_run(tmp_path / "run", IMAGES[chosen])
+    labels = [str(target) for target in TARGETS[chosen]]
+    model = finetune(run, IMAGES[chosen], labels=labels, groups=groups, out=tmp_path / "model")
+    assert model.compared is not None
+    assert model.compared.held_back == 24
+    assert any("No label of 2 could be held back" in note for note in model.notes)
 
 
 def test_a_model_says_of_new_pictures_what_it_said_when_it_was_made(digits: Run, tmp_path: Path) -> None:
@@ -147,6 +175,25 @@ def test_models_are_never_overwritten_and_never_half_written(digits: Run, tmp_pa
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model", "run"]
 
 
+def test_the_folder_one_stands_in_is_filled_and_stays(digits: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    before = (tmp_path / "here").stat().st_ino
+    assert finetune(digits, IMAGES[:300], labels=LABELS, out=".", compare=False).classes == ["0", "1", "2"]
+    assert Path().stat().st_ino == before
+    assert sorted(file.name for file in Path().iterdir()) == ["model.json", "model.safetensors"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["here", "run"]
+    with pytest.raises(ValueError, match="holds a model already"):
+        finetune(digits, IMAGES[:300], labels=LABELS, out=".")
+
+
+def test_a_class_called_none_has_a_column() -> None:
+    shares = np.array([[0.2, 0.8], [0.6, 0.4]])
+    with_none, without = (Predictions(["a", "b"], [None, None], [name, "some"], shares, {}, True) for name in ("none", "other"))
+    assert with_none.columns(probabilities="none")["probability of none"] == [0.2, 0.6]
+    assert list(without.columns(probabilities="none")) == ["id", "class", "confidence"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"format": 9}, "format 9"), ({"width": 7}, "does not fit"), ({"kind": "sound"}, "sound"), ({"classes": None}, "does not describe")],
@@ -202,19 +249,29 @@ def test_texts_are_classified_by_the_folder_of_the_model_alone(tmp_path: Path) -
     """A table of texts: its columns are remembered, the tokeniser is in the model, and an empty text does no harm."""
     with (tmp_path / "texts.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["name", "said", "topic"])
+        writer.writerow(["name", "said", "topic", "tongue"])
         for number, text in enumerate(topic_texts(45)):
-            writer.writerow([f"T{number}", text.text, text.id.partition("/")[0]])
+            writer.writerow([f"T{number}", text.text, text.id.partition("/")[0], "en"])
     run = text_run(tmp_path / "run", tmp_path / "texts.csv")
-    model = finetune(run, tmp_path / "texts.csv", labels="topic", text="said", id="name", out=tmp_path / "model")
+    model = finetune(run, tmp_path / "texts.csv", labels="topic", text="said", id="name", language="tongue", out=tmp_path / "model")
     shutil.rmtree(run.folder)
-    assert model.reading["told"] == {"text": "said", "id": "name"}
+    assert model.reading["told"] == {"text": "said", "id": "name", "language": "tongue"}
     assert {"model.json", "model.safetensors", "tokenizer.json"} <= {file.name for file in model.folder.iterdir()}
     found = predict(tmp_path / "model", tmp_path / "texts.csv")
     assert found.ids[:2] == ["T0", "T1"]
     again = predict(tmp_path / "model", [text.text for text in topic_texts(45)])
     assert again.probabilities == pytest.approx(found.probabilities, abs=1e-5)
     assert model.noun == "documents"
+    with (tmp_path / "new.csv").open("w", encoding="utf-8", newline="") as file:  # neither ids nor languages, which are not needed
+        csv.writer(file).writerows([["said"], *([text.text] for text in topic_texts(45))])
+    bare = predict(tmp_path / "model", tmp_path / "new.csv")
+    assert bare.probabilities == pytest.approx(found.probabilities, abs=1e-5)
+    assert bare.ids[0] == "new.csv#1"
+    with pytest.raises(ValueError, match="no column `name`"):
+        predict(tmp_path / "model", tmp_path / "new.csv", id="name")
+    (tmp_path / "other.csv").write_text("name,words\nT0,some of them\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="no column `said`"):
+        predict(tmp_path / "model", tmp_path / "other.csv")
 
 
 def test_evaluate_has_fine_tuning_as_a_probe(digits: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,14 @@ from selfsup.backbones import Backbone, build
 from selfsup.data import open_source, open_store
 from selfsup.embedding import PictureReading, TextReading
 from selfsup.finetuning import Classifier, Recipe, Start, train_classifier
-from selfsup.finetuning.beginning import frozen_features
-from selfsup.finetuning.calibration import calibrate, expected_error, most_off, temperature_of
+from selfsup.finetuning.beginning import Frozen, frozen_features
+from selfsup.finetuning.calibration import Calibration, calibrate, chance_error, expected_error, most_off, temperature_of
 from selfsup.finetuning.classifier import between, probe_classifier
 from selfsup.finetuning.depth import depths, parameter_groups
 from selfsup.finetuning.fitting import _best
 from selfsup.finetuning.held_back import HeldBack
 from selfsup.probing.choice import Choice
+from selfsup.probing.probes import Standardiser
 from selfsup.views import Augment
 
 GENTLE = Augment(8, crop=(0.7, 1.0), flip=0.0, jitter=0.0, grey=0.0)
@@ -167,6 +168,35 @@ def test_the_expected_error_is_that_of_the_formula() -> None:
     assert expected_error(confidence, right) == pytest.approx((first + 0.1 * 10) / 20)
 
 
+def test_the_error_that_chance_makes_is_that_of_lots() -> None:
+    """Confidences that are true by construction, judged on lots drawn from them two thousand times."""
+    rng = np.random.default_rng(0)
+    for n in (60, 150, 600):
+        confidence = rng.uniform(0.5, 1.0, n)
+        drawn = [expected_error(confidence, (rng.random(n) < confidence).astype(float)) for _ in range(2000)]
+        assert chance_error(confidence) == pytest.approx(np.mean(drawn), rel=0.06)
+
+
+def test_a_confidence_that_is_wrong_is_not_called_calibrated() -> None:
+    """Half of what is sure is right, whatever the temperature makes of the rest; and a faultless one stays calibrated on few items."""
+    wrong = Calibration(1.0, 400, error=0.18, untempered=0.2, off_by=0.21, by_chance=0.06)
+    assert not wrong.calibrated
+    said = wrong.words("pictures")
+    assert "is not calibrated: expected calibration error 18.0 points" in said
+    assert "6.0 points" in said
+    assert Calibration(1.0, 60, error=0.1, untempered=0.2, off_by=0.2, by_chance=0.09).calibrated
+    assert Calibration(1.0, 400, error=0.04, untempered=0.2, off_by=0.2).calibrated, "models made before chance was kept"
+    assert not Calibration(1.0, 49, error=0.01, untempered=0.2, off_by=0.2).calibrated
+    rng = np.random.default_rng(1)
+    side = rng.integers(0, 2, 400)
+    sure = np.where(side, 4.0, -0.3)  # half are sure, and wrong as often as not; the others doubt, and are right
+    truth = np.where(side, rng.integers(0, 2, 400), 1)
+    found = calibrate(np.stack([sure, np.zeros(400)], axis=1), truth, np.arange(400) % 3)
+    assert found.error is not None
+    assert found.error - found.by_chance > 0.05
+    assert not found.calibrated
+
+
 def test_few_labels_say_by_how_much_a_confidence_may_be_off() -> None:
     nothing = calibrate(np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
     assert (nothing.temperature, nothing.error, nothing.off_by, nothing.calibrated) == (1.0, None, 0.75, False)
@@ -196,3 +226,28 @@ def test_recipe_and_share_are_those_that_told_held_back_items_best() -> None:
     assert _best(tried, 0.5, True)[2] == 0.5
     surer = held(told / 2, told)
     assert _best([(first, surer)], None, True)[2] == 1.0, "equally right, and surer of it"
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_layer_that_only_knows_groups_is_not_chosen_where_groups_are_held_back(grouped: bool) -> None:
+    """Twelve groups of one class each: one layer names the group, another the class, nine times in ten."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(12), 8)
+    targets = groups % 2
+    seen = np.where(rng.random(96) < 0.9, targets, 1 - targets)
+    layers = {"names/mean": np.eye(12)[groups], "last/mean": np.stack([seen, 1 - seen], axis=1).astype(float)}
+    standardisers = {name: Standardiser(np.zeros(rows.shape[1]), np.ones(rows.shape[1])) for name, rows in layers.items()}
+    frozen = Frozen(layers, standardisers, targets, 2, balanced=False)
+    assert frozen.choice(groups=groups if grouped else None).layer == ("last/mean" if grouped else "names/mean")
+    assert frozen.choice(groups=targets).layer == "names/mean", "nothing to judge by: the default, last but one"
+
+
+def test_one_item_told_right_outweighs_any_certainty() -> None:
+    """Of 300 held-back items one way tells all, hardly; the other tells one less, and is sure of the rest."""
+    truth = np.tile([0, 1], 150)
+    sure = np.eye(2)[truth] * 9
+    hardly, one_less = sure / 500, sure.copy()
+    one_less[7] = one_less[7, ::-1]
+    for balanced in (False, True):
+        held = HeldBack({0.0: hardly, 0.5: one_less, 1.0: sure}, truth, np.arange(300) % 3, balanced)
+        assert held.quality(0.5) < held.quality(0.0) < held.quality(1.0)

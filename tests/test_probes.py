@@ -10,7 +10,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from selfsup.evaluation.predictions import Setting
 from selfsup.evaluation.scoring import Task, score
 from selfsup.probing import logistic
-from selfsup.probing.choice import DEFAULT_STRENGTH, STRENGTHS, Choice, choose, default_layer
+from selfsup.probing.choice import DEFAULT_STRENGTH, STRENGTHS, Choice, _quality, choose, default_layer
 from selfsup.probing.draws import draw_labels
 from selfsup.probing.probes import Standardiser, class_weights, knn, linear, neighbours_for, one_hot
 
@@ -126,3 +126,16 @@ def test_tested_items_never_choose() -> None:
         assert (first.predicted == second.predicted).all()
         assert (first.layers == second.layers).all()
         assert first.right(TARGETS[1000:1300]).mean() > 0.8
+
+
+def test_one_item_told_right_outweighs_any_certainty() -> None:
+    """Of 300 held-back items the first candidate tells all, hardly; the second tells one less, and is sure of the others."""
+    targets, folds = np.tile([0, 1], 150), np.arange(300) % 3
+    right = torch.eye(2)[torch.as_tensor(targets)]
+    hardly, sure = 0.5 + 0.02 * (right - 0.5), right.clone()
+    sure[7] = torch.tensor([1.0, 0.0])
+    for balanced in (False, True):
+        first, second = _quality(torch.stack([hardly, sure])[:, :, None], targets, folds, balanced)[:, 0]
+        assert first > second
+        level, surer = _quality(torch.stack([hardly, right])[:, :, None], targets, folds, balanced)[:, 0]
+        assert surer > level

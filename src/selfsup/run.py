@@ -128,6 +128,21 @@ def write_whole(file: Path, text: str) -> None:
     draft.replace(file)
 
 
+def place_whole(draft: Path, folder: Path, *, last: str) -> None:
+    """Make a finished `draft` the new folder `folder`; one that exists, and is empty, stays and is filled, the file `last` coming last.
+
+    It may be where the user stands, or what a container mounts: neither may be taken away. Raises OSError where anything is in it.
+    """
+    if not folder.is_dir():
+        draft.rename(folder)
+        return
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty any more, and nothing is overwritten. What was made for it was not kept.")
+    for part in sorted(draft.iterdir(), key=lambda part: part.name == last):
+        part.rename(folder / part.name)
+    draft.rmdir()
+
+
 def _required(cls: type) -> set[str]:
     """Names without a default, but for the folder, which is where the file lies and not in it."""
     missing = dataclasses.MISSING

@@ -17,7 +17,7 @@ from selfsup.exporting.silence import quiet
 from selfsup.exporting.subjects import subject_of
 from selfsup.finetuning import Model
 from selfsup.finetuning.model import SETTINGS
-from selfsup.run import Run
+from selfsup.run import Run, place_whole
 
 
 def export(run: Run | Model | str | Path, *, format: str, out: str | Path, layer: str | None = None) -> Exported:
@@ -29,7 +29,7 @@ def export(run: Run | Model | str | Path, *, format: str, out: str | Path, layer
     ValueError for a format that cannot hold the network (naming those that can), a run that is not finished, or an `out` that is not empty,
     and ModuleNotFoundError where an extra is missing.
     """
-    out = Path(out)
+    out = Path(out).expanduser()
     source = opened(run)
     write = writer_of(format, source.kind, model=isinstance(source, Model))
     check_place(out)
@@ -38,7 +38,8 @@ def export(run: Run | Model | str | Path, *, format: str, out: str | Path, layer
     else:
         subject = subject_of(source, layer)
         told = told_of_run(source, subject.layer)
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    place = out.resolve()  # `.` has no name of its own
+    draft = place.with_name(f".{place.name}.{os.getpid()}")
     draft.mkdir(parents=True)
     try:
         with quiet(), torch.random.fork_rng(devices=[]):  # fresh models are drawn, to be filled
@@ -46,7 +47,7 @@ def export(run: Run | Model | str | Path, *, format: str, out: str | Path, layer
         write_json({"format": format, **subject.preprocessing()}, draft / "preprocessing.json")
         (draft / "README.md").write_text(card(subject, format, written, out, told), encoding="utf-8")
         check_place(out)
-        draft.replace(out)
+        place_whole(draft, place, last="preprocessing.json")
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return Exported(out, format, subject.layer, written.width, written.difference, written.notes)

@@ -76,8 +76,9 @@ def finetune(
     model = Model(
         folder=folder, kind=run.kind, noun=reading.noun, classes=found.classes, method=method_of(done), share=done.share,
         layer=done.choice.layer, width=len(done.classifier.mean), network=described, reading=read,
-        calibration=calibration_of(done, len(found.classes)), compared=compared_of(done), labels=counted(found, targets),
-        recipe=_recipe_described(done), run=_run_described(run), data=reading.name, seed=seed, notes=_notes(found, reading),
+        calibration=calibration_of(done, len(found.classes)), compared=compared_of(done), not_compared=done.not_compared,
+        labels=counted(found, targets), recipe=_recipe_described(done), run=_run_described(run), data=reading.name, seed=seed,
+        notes=_notes(found, reading) + _unjudged(done, found.classes),
         versions={"selfsup": selfsup.__version__, **{name: run.versions[name] for name in ("torch",) if name in run.versions}},
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S%z"),
     )  # fmt: skip
@@ -121,7 +122,7 @@ def calibration_of(done: FineTuned, classes: int) -> Calibration:
 def compared_of(done: FineTuned) -> Compared | None:
     """Fine-tuned against the linear probe on held-back labels: as far as the model went, or all the way where it stayed."""
     held = done.held_back
-    if held is None or not done.compared:
+    if held is None or done.not_compared:
         return None
     share = done.share if done.share > 0 else 1.0
     found = _difference(held, share)
@@ -160,6 +161,14 @@ def _notes(found: Labels, reading: Reading[Any]) -> list[str]:
         reasons = [f"{name} ({reason})" for name, reason in reading.skipped.items()]
         notes.append(f"{len(reasons)} {reading.noun} could not be read and were skipped: {_some(reasons)}")
     return notes
+
+
+def _unjudged(done: FineTuned, classes: list[str]) -> list[str]:
+    """A note on the classes that no held-back label speaks of, where there are others."""
+    if done.held_back is None:
+        return []
+    lost = [name for number, name in enumerate(classes) if number not in done.held_back.truth]
+    return [f"No label of {_some(lost)} could be held back: how well that is told is not known."] if lost else []
 
 
 def _some(names: list[str]) -> str:

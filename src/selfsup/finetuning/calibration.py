@@ -14,7 +14,10 @@ BINS = 15
 """Bins of equal width, as Guo et al. have them (ICML 2017, arXiv 1706.04599, section 2)."""
 
 FEWEST = 50
-"""Held-back items from which a confidence is called calibrated: its mean is then known to about 14 points either way at worst."""
+"""Held-back items from which a confidence may be called calibrated: its mean is then known to about 14 points either way at worst."""
+
+MOST = 0.05
+"""Expected error, beyond what chance makes of so few items, up to which a confidence is called calibrated."""
 
 A_BIN = 10
 """Items a bin should hold on average: with fewer, the error measures how few they are, so there are fewer bins."""
@@ -28,8 +31,9 @@ class Calibration:
     """How far a confidence can be trusted. Scores are divided by `temperature` before the softmax.
 
     `error` is the expected calibration error over `held_back` labelled items with a temperature that did not see them, `untempered` the
-    same without a temperature. `off_by` is by how much the mean confidence may be off from the share that is right, at 95 %. Without
-    held-back items `error` is None, and `off_by` all there is between certainty and chance.
+    same without a temperature; `by_chance` is the error that a confidence without fault would have on so few (0 in models that did not
+    keep it). `off_by` is by how much the mean confidence may be off from the share that is right, at 95 %. Without held-back items `error`
+    is None, and `off_by` all there is between certainty and chance.
     """
 
     temperature: float
@@ -37,21 +41,29 @@ class Calibration:
     error: float | None
     untempered: float | None
     off_by: float
+    by_chance: float = 0.0
 
     @property
     def calibrated(self) -> bool:
-        """Whether enough labels were held back to say so."""
-        return self.held_back >= FEWEST
+        """Whether enough labels were held back to say so, and they say so."""
+        return self.error is not None and self.held_back >= FEWEST and self.error - self.by_chance <= MOST
 
     def words(self, noun: str) -> str:
         """How far to trust a confidence, in a sentence."""
         if self.error is None:
             return (
-                f"The confidence is not calibrated: no labelled {noun} could be held back. It may be off by up to {_points(self.off_by)}."
+                f"The confidence is not calibrated: no labelled {noun} of two classes could be held back. "
+                f"It may be off by up to {_points(self.off_by)}."
             )
-        measured = f"expected calibration error {_points(self.error)} on {self.held_back} {noun} held back"
+        chance = f", of which chance explains {_points(self.by_chance)}" if 0 < self.by_chance < self.error else ""
+        measured = f"expected calibration error {_points(self.error)} on {self.held_back} {noun} held back{chance}"
         if self.calibrated:
             return f"The confidence is calibrated: {measured}; its mean may be off by up to {_points(self.off_by)}."
+        if self.held_back >= FEWEST:
+            return (
+                f"The confidence is not calibrated: {measured}, and calibrated is at most {_points(MOST)} beyond chance. "
+                f"Its mean may be off by up to {_points(self.off_by)}."
+            )
         return (
             f"The confidence is not calibrated: {self.held_back} labelled {noun} held back are too few ({FEWEST} are needed). "
             f"It may be off by up to {_points(self.off_by)} on average ({measured})."
@@ -76,6 +88,7 @@ def calibrate(logits: Float[np.ndarray, "n K"], truth: Int[np.ndarray, "n"], fol
         error=expected_error(confidence, right),
         untempered=expected_error(*confidence_of(logits, truth)),
         off_by=most_off(confidence, right),
+        by_chance=chance_error(confidence),
     )
 
 
@@ -103,10 +116,24 @@ def confidence_of(logits: Float[np.ndarray, "n K"], truth: Int[np.ndarray, "n"])
 
 def expected_error(confidence: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]) -> float:
     """Expected calibration error: the gap between confidence and share right, bin by bin, weighted by items (Guo et al., equation 3)."""
-    bins = int(np.clip(len(right) // A_BIN, 1, BINS))
-    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # (low, high], as in the paper
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
+    gaps = np.bincount(_bins(confidence), weights=right - confidence)
     return float(np.abs(gaps).sum() / len(right))
+
+
+def chance_error(confidence: Float[np.ndarray, "n"]) -> float:
+    """The same that is to be expected where every confidence is true: items of a bin are right or wrong by lot all the same.
+
+    The gap of a bin is then nearly normal around 0, with the variance of its lots, and the mean size of such a number is its deviation
+    times the root of 2 / pi.
+    """
+    variances = np.bincount(_bins(confidence), weights=confidence * (1 - confidence))
+    return float(np.sqrt(2 / np.pi * variances).sum() / len(confidence))
+
+
+def _bins(confidence: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    """The bin of each item: (low, high], as in the paper."""
+    bins = int(np.clip(len(confidence) // A_BIN, 1, BINS))
+    return np.asarray(np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1))
 
 
 def most_off(confidence: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]) -> float:

@@ -21,6 +21,13 @@ from selfsup.probing.choice import FEWEST, Choice
 FEW_SHARE = 0.5
 """How far to go from the linear probe where labels are too few to choose by."""
 
+FEW_LABELS = "Labels are too few to compare fine-tuning with the linear probe"
+
+FEW_GROUPS = (
+    "Groups are held back whole, and they leave labels of fewer than two classes to compare fine-tuning with the linear probe by "
+    "(a class that lies in one group is only learned from; label some of each class in several groups, or give other groups)"
+)
+
 Told = Callable[[str], None]
 
 
@@ -41,8 +48,8 @@ class Plan:
 class FineTuned:
     """A classifier, and how it came about: `share` of the way from the linear `probe` to what `recipe` made of it in `steps`.
 
-    `choice` is the probe's layer and strength. `held_back` is None where no label could be held back; `compared` says whether there were
-    enough to choose by.
+    `choice` is the probe's layer and strength. `held_back` is None where no label could be held back; `not_compared` says why labels could
+    not choose, and is empty where they did.
     """
 
     classifier: Classifier
@@ -51,7 +58,7 @@ class FineTuned:
     recipe: Recipe
     share: float
     held_back: HeldBack | None
-    compared: bool
+    not_compared: str
     steps: int
 
 
@@ -69,21 +76,23 @@ def fine_tuned(
     """Fit a linear probe on labelled rows, hold labels back to settle how to go on and how far, and fine-tune on all of them.
 
     Nothing but these labels chooses anything. From `FEWEST` labels a class (in the median) on, recipe and share are what told held-back
-    labels best, and a share of 0 is the linear probe itself. With fewer, they are fixed. `groups` of the rows are held back whole.
+    labels best, and a share of 0 is the linear probe itself. With fewer, they are fixed, as they are where `groups` of the rows, which are
+    held back whole, leave nothing to judge by.
     """
     frozen = frozen_features(
         network, reading, rows=rows, targets=targets, reference=plan.reference, classes=plan.classes, balanced=plan.recipe.balanced
     )
-    choice = frozen.choice(seed=seed)
+    choice = frozen.choice(groups=groups, seed=seed)
     sizes = np.unique_counts(targets).counts
     enough = bool(np.median(sizes) >= FEWEST)
     recipe, share, held = plan.recipe, FEW_SHARE if plan.compare else 1.0, None
-    if sizes.max() > 1:
-        candidates = _candidates(plan) if enough else [plan.recipe]
-        tried = [
-            (one, hold_back(network, reading, frozen=frozen, rows=rows, choice=choice, recipe=one, groups=groups, seed=seed, told=told))
-            for one in candidates
-        ]
+    tried = []
+    for one in _candidates(plan) if enough else [plan.recipe]:
+        found = hold_back(network, reading, frozen=frozen, rows=rows, choice=choice, recipe=one, groups=groups, seed=seed, told=told)
+        if found is None:  # nor will it be with another recipe
+            break
+        tried.append((one, found))
+    if tried:
         recipe, held, share = _best(tried, share if not enough else None, plan.compare)
     start = frozen.start(choice)
     probe = classifier = probe_classifier(network, type(reading), plan.classes, start)
@@ -93,7 +102,9 @@ def fine_tuned(
             network, reading, rows=rows, targets=targets, classes=plan.classes, recipe=recipe, seed=seed, start=start
         )  # fmt: skip
         classifier = between(probe, end, share)
-    return FineTuned(classifier.eval(), probe, choice, recipe, share, held, enough, recipe.steps_for(len(rows)) if share > 0 else 0)
+    few = FEW_GROUPS if enough and groups is not None else FEW_LABELS
+    reason = "" if enough and held else few
+    return FineTuned(classifier.eval(), probe, choice, recipe, share, held, reason, recipe.steps_for(len(rows)) if share > 0 else 0)
 
 
 def _candidates(plan: Plan) -> list[Recipe]:

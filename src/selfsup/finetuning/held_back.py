@@ -52,10 +52,10 @@ class HeldBack:
         """Share told right; with every class counted alike where they are skewed."""
         return float(self.weights @ self.right(share))
 
-    def quality(self, share: float) -> float:
-        """What choices are made by: accuracy, and a hundredth of the truth's mean probability to settle what is equal."""
+    def quality(self, share: float) -> tuple[float, float]:
+        """What choices are made by: accuracy (rounded, as sums are), and only where it is equal the mean probability of the truth."""
         shares = torch.softmax(torch.as_tensor(self.logits[share]), dim=1).numpy()
-        return self.accuracy(share) + 0.01 * float(self.weights @ shares[np.arange(len(self.truth)), self.truth])
+        return round(self.accuracy(share), 9), float(self.weights @ shares[np.arange(len(self.truth)), self.truth])
 
 
 def hold_back(
@@ -69,19 +69,18 @@ def hold_back(
     groups: np.ndarray | None = None,
     seed: int = 0,
     told: Callable[[str], None] = lambda words: None,
-) -> HeldBack:
+) -> HeldBack | None:
     """Fine-tune on all but one fold of the labels, from a probe fitted on these, and say what the items of that fold are.
 
     `groups` of the rows are held back whole. Items that are alone in their class, or whose group is, are learned from and never held back.
+    None where what can be held back is not of two classes: whoever says the same of everything would be right.
     """
     folds = stratified_folds(frozen.targets, folds=FOLDS, seed=seed + 1, groups=groups)  # not those that the layer was chosen with
-    judged = range(FOLDS) if (folds == 0).sum() < ENOUGH else range(1)
+    judged = _judged(folds, frozen.targets)
     logits: dict[float, list[np.ndarray]] = {share: [] for share in SHARES}
     places = []
     for number in judged:
         inside, outside = np.flatnonzero(folds != number), np.flatnonzero(folds == number)
-        if not len(outside):
-            continue
         told(f"labels held back, part {number + 1} of {len(judged)}")
         start = frozen.start(choice, inside)
         first = probe_classifier(network, type(reading), frozen.classes, start)
@@ -93,10 +92,16 @@ def hold_back(
             logits[share].append(between(first, last, share).logits(reading, rows[outside]))
         places.append(outside)
     if not places:
-        nothing = np.zeros((0, frozen.classes))
-        return HeldBack(dict.fromkeys(SHARES, nothing), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), frozen.balanced)
+        return None
     every = np.concatenate(places)
     return HeldBack(
         {share: np.concatenate(parts) for share, parts in logits.items()}, frozen.targets[every], folds[every], frozen.balanced,
         None if groups is None else groups[every],
     )  # fmt: skip
+
+
+def _judged(folds: Int[np.ndarray, "n"], targets: Int[np.ndarray, "n"]) -> list[int]:
+    """The folds to hold back: the first where it is enough by itself, else all that hold anything; none where they are of one class."""
+    if (folds == 0).sum() >= ENOUGH and len(np.unique(targets[folds == 0])) > 1:
+        return [0]
+    return np.unique(folds[folds >= 0]).tolist() if len(np.unique(targets[folds >= 0])) > 1 else []

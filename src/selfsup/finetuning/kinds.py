@@ -13,6 +13,9 @@ import torch
 
 from selfsup.backbones import Settings, TextSettings, Vocabulary, build_from, build_text_from
 from selfsup.data import open_store
+from selfsup.data.documents.columns import split_names
+from selfsup.data.documents.kind import column_names
+from selfsup.data.documents.languages import LanguageRule
 from selfsup.data.tables import TABLE_SUFFIXES
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import PictureReading, Reading, TextReading
@@ -122,11 +125,22 @@ class TextKind(Kind):
 
     @staticmethod
     def reading(described: Mapping[str, Any], folder: Path, data: Any, *, kind: str, told: Mapping[str, Any]) -> Reading[Any]:
-        """Documents as ids of the tokeniser in the folder; columns of a table as they were where nothing else is said."""
+        """Documents as ids of the tokeniser in the folder; columns of a table as they were where nothing else is said.
+
+        What names documents or says their language is not needed to classify: a table may lack it.
+        """
         how = dict(told)
         if isinstance(data, str | Path) and Path(data).suffix.lower() in TABLE_SUFFIXES:
-            how = described.get("told", {}) | how
+            how = _remembered(described.get("told", {}), Path(data).expanduser()) | how
         return TextReading.reading_as(folder, TextReading.opened(data, kind=kind, told=how))
+
+
+def _remembered(told: Mapping[str, Any], table: Path) -> dict[str, Any]:
+    """What was said of the texts learned from, without columns of ids and languages that a table lacks."""
+    optional = {"id": told.get("id"), "language": LanguageRule.parse(told.get("language")).column}
+    columns = column_names(table, known=[name for name in (*optional.values(), *split_names(told.get("text"))) if name])
+    missing = {name for name, column in optional.items() if columns and column and column.strip().casefold() not in columns}
+    return {name: value for name, value in told.items() if name not in missing}
 
 
 KINDS: dict[str, type[Kind]] = {"image": PictureKind, "text": TextKind}

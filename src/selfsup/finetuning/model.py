@@ -18,11 +18,19 @@ from selfsup.backbones.text_weights import own_tensors
 from selfsup.backbones.weights import read_json, read_tensors
 from selfsup.finetuning.calibration import Calibration
 from selfsup.finetuning.classifier import Classifier, Start
+from selfsup.finetuning.fitting import FEW_LABELS
+from selfsup.run import place_whole
 
 FORMAT = 1
 """Format number of `model.json`."""
 
 SETTINGS, WEIGHTS = "model.json", "model.safetensors"
+
+
+BALANCED = (
+    "Classes of unequal size weigh the same in it: its probabilities are those of a world where all are equally frequent, so they are "
+    "too high for what is rare and too low for what is frequent."
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Model:
 
     `method` is "fine-tuned" or "linear probe"; `share` how far it went from the one to the other; `layer` the backbone's layer that is
     classified, `NAME/POOL`. `network` and `reading` say how to build the backbone and how data is read; `labels` counts those learned
-    from, by class; `run` is what pretrained the backbone. `compared` is None where labels were too few to compare by.
+    from, by class; `run` is what pretrained the backbone. `compared` is None where labels could not compare, `not_compared` says why.
     """
 
     folder: Path
@@ -71,6 +79,7 @@ class Model:
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
+    not_compared: str = FEW_LABELS
     format: int = FORMAT
 
     @classmethod
@@ -112,13 +121,14 @@ class Model:
         """What a user should know of it, a sentence each."""
         total = sum(self.labels.values())
         said = [f"{self.method.capitalize()} on {total:,} labelled {self.noun} of {len(self.classes)} classes, layer {self.layer}."]
-        return [*said, compared_words(self.compared, self.method), self.calibration.words(self.noun), *self.notes]
+        said += [compared_words(self.compared, self.method, self.not_compared), self.calibration.words(self.noun)]
+        return [*said, *([BALANCED] if self.recipe.get("balanced") else []), *self.notes]
 
 
-def compared_words(compared: Compared | None, method: str) -> str:
-    """Whether fine-tuning was better than the linear probe, in a sentence."""
+def compared_words(compared: Compared | None, method: str, not_compared: str) -> str:
+    """Whether fine-tuning was better than the linear probe, in a sentence, or why nobody knows."""
     if compared is None:
-        return "Labels are too few to compare fine-tuning with the linear probe: the fixed recipe for few labels was used."
+        return f"{not_compared}: the fixed recipe for few labels was used."
     scores = (
         f"{compared.metric} on {compared.held_back} labels held back {100 * compared.fine_tuned:.1f} %, linear probe "
         f"{100 * compared.linear_probe:.1f} % ({100 * compared.difference:+.1f} points, 95 % interval {100 * compared.low:+.1f} to "
@@ -144,7 +154,7 @@ def new_folder(out: str | Path | None, parent: Path) -> Path:
 
 def save_model(model: Model, classifier: Classifier, files: Mapping[str, bytes]) -> Model:
     """Write the model into its folder, which appears whole or not at all, and read it back. `files` are more of it: a tokeniser's."""
-    folder = model.folder
+    folder = model.folder.resolve()  # `.` has no name of its own
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
@@ -161,10 +171,8 @@ def save_model(model: Model, classifier: Classifier, files: Mapping[str, bytes])
             encoding="utf-8",
             errors="backslashreplace",
         )
-        if folder.is_dir():
-            folder.rmdir()  # empty, or this fails: nothing is overwritten
-        draft.rename(folder)
+        place_whole(draft, folder, last=SETTINGS)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    return Model.load(folder)
+    return Model.load(model.folder)

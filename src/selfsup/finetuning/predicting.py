@@ -27,7 +27,8 @@ from selfsup.train.distributed import device
 class Predictions:
     """What a model says of items: a class each, and the probability of every class, row by row as `ids`.
 
-    `skipped` names what could not be read, with the reason. `calibrated` says whether enough labels were held back to trust the confidence.
+    `skipped` names what could not be read, with the reason. `calibrated` says whether labels held back say that the confidence can be
+    trusted.
     """
 
     ids: list[str]
@@ -57,9 +58,11 @@ class Predictions:
     def columns(self, *, probabilities: str = "all") -> dict[str, list[Any]]:
         """The table: id, path (where items are files), class, confidence, and the probability of all classes, of one, or of "none".
 
-        Raises ValueError for a class there is not.
+        Where a class is called "none", that class is meant. Raises ValueError for a class there is not.
         """
-        shown = self.classes if probabilities == "all" else [] if probabilities == "none" else [probabilities]
+        shown = self.classes if probabilities == "all" else [probabilities]
+        if probabilities == "none" and "none" not in self.classes:
+            shown = []
         for name in shown:
             check_choice("class", name, self.classes)
         table: dict[str, list[Any]] = {"id": self.ids}
@@ -97,8 +100,9 @@ def predict(
     """Say what class each item of `data` is of, and how sure that is, with a model or the folder of one.
 
     Confidence and probabilities are tempered by what was held back when the model was made. With `out` they are written, as CSV or (by the
-    suffix) Parquet, with the `probabilities` of "all" classes, of one, or of "none". What cannot be read is skipped and named. `kind`,
-    `text`, `id`, `language` and `encoding` are as for `embed`; columns of a table are by default those the model learned from.
+    suffix) Parquet, with the `probabilities` of "all" classes, of one, or of "none" (of the class of that name, where there is one). What
+    cannot be read is skipped and named. `kind`, `text`, `id`, `language` and `encoding` are as for `embed`; columns of a table are by
+    default those the model learned from, without those of ids and languages that it lacks.
     Raises ValueError where nothing can be read, and for an `out` of another kind.
     """
     model = model if isinstance(model, Model) else Model.load(model)

@@ -44,13 +44,13 @@ def tuned(
     classes, truth = int(targets.max()) + 1, targets[held_back]
 
     @once
-    def quality(trial: Recipe) -> float:
+    def quality(trial: Recipe) -> tuple[float, float]:
         short = replace(trial, steps=math.ceil(trial.steps_for(len(rows)) / TUNING_FOLDS))
         model = train_classifier(backbone, reading, rows=rows[inside], targets=targets[inside], classes=classes, recipe=short, seed=seed)
         scores = model.predict(reading, rows[held_back])
-        right = (scores.argmax(1) == truth) + 0.01 * scores[np.arange(len(truth)), truth]
         shares = 1 / np.bincount(truth)[truth] if trial.balanced else np.ones(len(truth))
-        return float(np.average(right, weights=shares))
+        right, likely = scores.argmax(1) == truth, scores[np.arange(len(truth)), truth]
+        return round(float(np.average(right, weights=shares)), 9), float(np.average(likely, weights=shares))
 
     best = recipe
     for name, values in options.items():

@@ -85,14 +85,25 @@ def _grouped_folds(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"
 
 
 def whole_group_folds(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], *, folds: int, seed: int) -> Int[np.ndarray, "n"]:
-    """The fold of each item, at most one for each group, classes as alike as whole groups allow; a class may be in one fold only."""
+    """The fold of each item, at most one for each group, classes as alike as whole groups allow; a class may be in one fold only.
+
+    There are fewer folds where groups, or the items of the largest class, are fewer: all in one, where there is nothing to share out.
+    """
     numbers = np.zeros(len(targets), dtype=np.int64)
-    splitter = StratifiedGroupKFold(min(folds, len(np.unique(groups))), shuffle=True, random_state=seed)
+    folds = _possible_folds(targets, groups, folds)
+    if folds < 2:
+        return numbers
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # classes smaller than the number of folds
         for number, (_, members) in enumerate(splitter.split(targets, targets, groups)):
             numbers[members] = number
     return numbers
+
+
+def _possible_folds(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], wanted: int) -> int:
+    """As many as wanted, as there are groups, and as the largest class has items: with more, scikit-learn refuses."""
+    return min(wanted, len(np.unique(groups)), int(np.bincount(targets).max()))
 
 
 def subsample(targets: Int[np.ndarray, "n"], *, limit: int, seed: int = 0) -> Int[np.ndarray, "m"]:
@@ -125,9 +136,11 @@ def holdout(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"] | Non
 
 def _grouped_holdout(targets: Int[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"], seed: int) -> np.ndarray:
     """The fold, of five, whose classes are nearest to those of the whole, and which leaves no class out if that can be."""
-    folds = min(round(1 / HOLDOUT), len(np.unique(groups)))
-    if folds < 2:
+    if len(np.unique(groups)) < 2:
         raise ValueError("all labelled items belong to one group: at least 2 groups are needed, one to train on and one to test on")
+    folds = _possible_folds(targets, groups, round(1 / HOLDOUT))
+    if folds < 2:
+        raise ValueError("every class has one labelled item: expected 2 of a class at least, one to train on and one to test on")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # classes smaller than the number of folds: judged below

@@ -71,11 +71,27 @@ def _table_is_text(path: Path) -> bool:
                 return False
         except Exception:  # no Parquet file
             return False
-    rows = FileReader(Item(path.name, str(path), 0, 0), findings := Findings(), RowReader(Wanted(), LanguageRule(), findings), None).rows()
     try:
-        return _rows_are_text([row for _, row in islice(rows, _ROWS)])
+        return _rows_are_text(_first_rows(path, Wanted()))
     except (NoText, OSError):
         return False
+
+
+def column_names(path: Path, *, known: Iterable[str] = ()) -> frozenset[str]:
+    """Names of the columns of a table, in small letters, told from its first rows; none where it cannot be read.
+
+    Names that are `known` tell the line with the names of the columns from a row.
+    """
+    try:
+        rows = _first_rows(path, Wanted(text=",".join(known)))
+    except (NoText, OSError):
+        return frozenset()
+    return frozenset(str(name).strip().casefold() for row in rows for name in row)
+
+
+def _first_rows(path: Path, wanted: Wanted) -> list[Row]:
+    reader = RowReader(wanted, LanguageRule(), findings := Findings())
+    return [row for _, row in islice(FileReader(Item(path.name, str(path), 0, 0), findings, reader, None).rows(), _ROWS)]
 
 
 def _entries_are_text(entries: Sequence[Any]) -> bool:
