@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from selfsup.data.coco import Objects
+from selfsup.data.coco import UNKNOWN, Objects
 from selfsup.downstream.average_precision import Boxes, match, mean_average_precision, overlaps
 
 
@@ -57,6 +57,14 @@ def test_a_true_box_is_found_once_and_a_class_without_any_does_not_count() -> No
 def test_what_lies_in_a_crowd_is_no_mistake() -> None:
     truth = objects([LEFT, [0.5, 0.5, 1.0, 1.0]], [0, 0], [False, True])
     matches = match([said([RIGHT, [0.5, 0.5, 0.6, 0.6], LEFT], [0.9, 0.8, 0.7], [0, 0, 0])], [truth], 1)
+    assert mean_average_precision(matches)["AP"] == pytest.approx(1.0)
+
+
+def test_a_crowd_of_unknown_class_may_be_of_any() -> None:
+    """Surer calls of either class in it are no mistakes, and nothing more is wanted."""
+    truth = objects([LEFT, LEFT, [0.5, 0.5, 1.0, 1.0]], [0, 1, UNKNOWN], [False, False, True])
+    matches = match([said([RIGHT, RIGHT, LEFT, LEFT], [0.9, 0.8, 0.7, 0.6], [0, 1, 0, 1])], [truth], 2)
+    assert [one.wanted.tolist() for one in matches] == [[1], [1]]
     assert mean_average_precision(matches)["AP"] == pytest.approx(1.0)
 
 

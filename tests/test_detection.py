@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from selfsup.data.coco import Objects, read_coco
+from selfsup.data.coco import UNKNOWN, Objects, read_coco
 from selfsup.downstream import UseScores, detection, evaluate_detection
 from selfsup.downstream.detector import Detector, Schedule
 from shapes import save_shapes, untrained_run
@@ -59,7 +59,7 @@ BAD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("reason", BAD)
-def test_one_bad_annotation_is_named_and_costs_no_other(folder: Path, reason: str) -> None:
+def test_one_bad_annotation_is_named_and_costs_no_other_picture(folder: Path, reason: str) -> None:
     content = json.loads((folder / "boxes.json").read_text(encoding="utf-8"))
     ids = [one["file_name"] for one in content["images"]]
     whole = read_coco(folder / "boxes.json", ids)
@@ -67,7 +67,21 @@ def test_one_bad_annotation_is_named_and_costs_no_other(folder: Path, reason: st
     found = read_coco(written(folder, content), ids)
     assert list(found.skipped) == ["annotation 4711"]
     assert reason.replace("\\", "") in found.skipped["annotation 4711"]
-    assert [len(one) for one in found.objects if one] == [len(one) for one in whole.objects if one]
+    pairs = list(zip(found.objects, whole.objects, strict=True))
+    assert all(one is not None and other is not None and (one.boxes == other.boxes).all() for one, other in [pairs[0], *pairs[2:]])
+    own, before = pairs[1]
+    assert before is not None
+    if "image_id" in BAD[reason]:
+        assert own is not None
+        assert len(own) == len(before)
+    elif "bbox" in BAD[reason]:
+        assert own is None, "something is there, and where is not known"
+        assert "the picture is left out" in found.skipped["annotation 4711"]
+    else:
+        assert own is not None
+        assert own.classes.tolist() == [UNKNOWN, *before.classes.tolist()] or own.classes.tolist() == [*before.classes.tolist(), UNKNOWN]
+        assert own.crowd.sum() == 1
+        np.testing.assert_allclose(own.boxes[own.crowd], [[1 / 64, 1 / 32, 6 / 64, 6 / 32]])
 
 
 def test_pictures_that_cannot_be_meant_are_named(folder: Path) -> None:
@@ -142,10 +156,24 @@ def test_the_whole_network_can_be_trained(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(detection, "Schedule", lambda: SHORT)
     run = untrained_run(folder / "run", folder / "pictures")
     before = (run.folder / "backbone.safetensors").read_bytes()
-    asked: dict[str, Any] = {"boxes": folder / "boxes.json", "labelled": (4,), "draws": 2, "baselines": ["scratch"]}
+    asked: dict[str, Any] = {"boxes": folder / "boxes.json", "labelled": (4,), "draws": 2, "baselines": ["pixels", "scratch"]}
     scores = evaluate_detection(run, folder / "pictures", fine_tune=True, **asked)
-    assert {row.row: row.probe for row in scores.rows} == {"simclr": "fine-tuned", "from scratch": "fine-tuned"}
+    assert {row.row: row.probe for row in scores.rows} == {"simclr": "fine-tuned", "from scratch": "fine-tuned", "raw pixels": "frozen"}
+    assert {one.against for one in scores.comparisons} == {"from scratch"}
+    assert all(one.best_baseline for one in scores.comparisons)
+    assert all(set(part.scores) <= {"simclr", "from scratch"} for part in scores.parts)
+    assert any("no fine-tuned run: raw pixels" in note for note in scores.notes)
     assert (run.folder / "backbone.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(("beside", "rows"), [(True, {"simclr", "from scratch"}), ("pixels", {"simclr", "raw pixels"})])
+def test_what_stands_beside_a_fine_tuned_network(folder: Path, monkeypatch: pytest.MonkeyPatch, beside: bool | str, rows: set[str]) -> None:
+    monkeypatch.setattr(detection, "Schedule", lambda: SHORT)
+    run = untrained_run(folder / "run", folder / "pictures")
+    scores = evaluate_detection(run, boxes=folder / "boxes.json", labelled=(4,), draws=1, fine_tune=True, baselines=beside)
+    assert {row.row for row in scores.rows} == rows
+    assert bool(scores.comparisons) is (beside is True), "nothing frozen is compared with what was trained"
+    assert any("No baseline was trained" in note for note in scores.notes) is (beside is not True)
 
 
 def test_pictures_without_anything_are_tested_and_not_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +190,24 @@ def test_crowds_are_not_learned_from() -> None:
     torch.manual_seed(0)
     head = Detector([(4, 8)], size=32, classes=2)
     maps = [torch.rand(1, 4, 8, 8)]
-    box, none = np.array([[0.1, 0.1, 0.6, 0.6]]), np.zeros((0, 4))
-    crowd = Objects(box, np.array([1]), np.array([True]))
-    empty = Objects(none, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool))
-    said = [head.loss(maps, [one]).item() for one in (crowd, empty, Objects(box, np.array([1]), np.array([False])))]
-    assert said[0] == said[1] < said[2]
+    box = np.array([[0.1, 0.1, 0.6, 0.6]])
+    crowd = Objects(box, np.array([UNKNOWN]), np.array([True]))
+    outside = np.ones((8, 8), dtype=bool)
+    outside[1:5, 1:5] = False  # middles at 6, 10, 14 and 18 px lie between 3.2 and 19.2; that at 2 does not
+    logits = head(maps)["cls_logits"][0].reshape(8, 8, 2)[torch.as_tensor(outside)]
+    chance = logits.sigmoid()
+    asked = -0.75 * (chance**2 * (1 - chance).log()).sum()  # focal loss where nothing is (Lin and others, ICCV 2017), alpha .25, gamma 2
+    assert head.loss(maps, [crowd]).item() == pytest.approx(asked.item(), rel=1e-5)
+
+
+def test_a_box_in_a_crowd_is_learned_from() -> None:
+    torch.manual_seed(0)
+    head = Detector([(4, 8)], size=32, classes=2)
+    maps = [torch.rand(1, 4, 8, 8)]
+    small, large = [0.3, 0.3, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0]
+    for boxes, crowd in (([small], [False]), ([small, large], [False, True])):
+        head.zero_grad()
+        head.loss(maps, [Objects(np.array(boxes), np.array([1, 0][: len(boxes)]), np.array(crowd))]).backward()
+        pulls = head.fcos.head.classification_head.cls_logits.bias.grad
+        assert pulls[1] < 0, "its class is wanted"
+        assert (pulls[0] > 0) is not crowd[-1], "and the other is unwanted, though not in a crowd of it"

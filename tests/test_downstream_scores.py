@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,11 +13,12 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from selfsup.data.tags import read_tags, says_several
 from selfsup.downstream.comparing import UseEntry, use_comparisons
-from selfsup.downstream.numbers import number_of, number_scores
+from selfsup.downstream.numbers import decimal_mark, number_of, number_scores, read_numbers
 from selfsup.downstream.ridge import RIDGES, left_out_errors, nearest, ridge
 from selfsup.downstream.scored import Metric, Scored, parts_of, score_difference, score_interval
 from selfsup.downstream.several import average_precision, one_against_rest, tag_scores
 from selfsup.downstream.trial import Trial, check_labelled, primary_labelled
+from selfsup.embedding import Reading
 from selfsup.probing.intervals import Sample, difference_interval, mean_interval
 
 RNG = np.random.default_rng(0)
@@ -86,9 +89,44 @@ def test_number_scores_as_the_peers_have_them() -> None:
 
 def test_numbers_as_people_write_them() -> None:
     assert [number_of(word) for word in ("3.5", "3,5", "-2e3")] == [3.5, 3.5, -2000.0]
-    for word in ("many", "nan", "inf", "1,2,3"):
+    assert [number_of(word) for word in ("1,200.5", "1.200,5", "1,200,000", "0,125", "1234,567", "1.200", "-1.234.567")] == [
+        1200.5, 1200.5, 1_200_000, 0.125, 1234.567, 1.2, -1_234_567,
+    ]  # fmt: skip
+    for word in ("many", "nan", "inf", "1,2,3", "1,20,000", "1.2.3", ",", "1,200,5", "12,200.5,1"):
         with pytest.raises(ValueError):  # noqa: PT011 - the word is what it says
             number_of(word)
+
+
+@pytest.mark.parametrize(("words", "mark", "values"), [
+    (["950", "1,200"], None, [950, None]),
+    (["950.5", "1,200"], ".", [950.5, 1200]),
+    (["950,5", "1,200", "2.000"], ",", [950.5, 1.2, 2000]),
+    (["0,250", "1,200"], ",", [0.25, 1.2]),
+    (["1,200", "3,400,000"], ".", [1200, 3_400_000]),
+    (["1.250", "1.200"], None, [1.25, 1.2]),
+    (["3,5", "3.5", "1,200", "1.200"], None, [3.5, 3.5, None, 1.2]),
+    (["1,200.50", "+7,000", "-7,000"], ".", [1200.5, 7000, -7000]),
+    (["1.5e3", "1,200"], ".", [1500, 1200]),
+    (["n.a.", "a, b", "1,200"], None, [None, None, None]),
+])  # fmt: skip
+def test_the_column_tells_what_a_comma_is(words: list[str], mark: str | None, values: list[float | None]) -> None:
+    assert decimal_mark(words) == mark
+    for word, value in zip(words, values, strict=True):
+        if value is None:
+            with pytest.raises(ValueError, match=r"nothing else in the column|is no number"):
+                number_of(word, mark)
+        else:
+            assert number_of(word, mark) == value
+
+
+def test_numbers_that_cannot_be_told_are_named() -> None:
+    ids = [str(row) for row in range(12)]
+    reading = Mock(spec=Reading, listed=ids, ids=ids, listed_columns=None, noun="texts")
+    numbers, skipped = read_numbers([*map(str, range(900, 911)), "1,200"], reading)
+    assert numbers[:11].tolist() == list(range(900, 911))
+    assert np.isnan(numbers[11])
+    assert list(skipped) == ["11"]
+    assert "may be 1200 or 1.200" in skipped["11"]
 
 
 def test_errors_of_items_left_out_are_those_of_models_fitted_without_them() -> None:

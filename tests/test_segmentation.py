@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,25 +58,108 @@ def test_masks_from_files_and_what_is_none(tmp_path: Path) -> None:
     assert "broken.png" in found.skipped
 
 
+def test_masks_of_0_and_255_have_two_classes(tmp_path: Path) -> None:
+    """As inspection sets have them: 255 is what was drawn, names end on _mask, and a part of the pictures has no mask."""
+    (tmp_path / "masks" / "hole").mkdir(parents=True)
+    drawn = np.zeros((8, 8), dtype=np.uint8)
+    drawn[2:5, 3:7] = 255
+    Image.fromarray(drawn).save(tmp_path / "masks" / "hole" / "00_mask.PNG", format="PNG")
+    Image.fromarray(drawn.T.copy()).save(tmp_path / "masks" / "hole" / "01.png")
+    (tmp_path / "masks" / "hole" / "01_mask.png").write_bytes((tmp_path / "masks" / "hole" / "01.png").read_bytes())
+    ids = ["test/good/00.png", "test/hole/00.JPG", "test/hole/01.PNG"]
+    found = read_masks(tmp_path / "masks", ids, side=8, aspects=np.ones(3))
+    assert found.classes == ["0", "255"]
+    none, first, second = found.masks
+    assert none is None
+    assert first is not None
+    assert second is not None
+    assert (first == (drawn == 255)).all()
+    assert (second == (drawn.T == 255)).all()
+    assert "0 and 255 alone" in found.notes[0]
+    assert found.skipped == {"hole/01_mask.png": "is a second mask of test/hole/01.PNG"}
+
+
+def test_255_is_void_where_any_mask_has_a_class_number(tmp_path: Path) -> None:
+    """Also where the one pixel of the class is lost when the mask is made smaller."""
+    pixels = np.zeros((8, 8), dtype=np.uint8)
+    pixels[:4] = VOID
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    pixels[7, 7] = 1
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    found = read_masks(tmp_path, ["a.png", "b.png"], side=8, aspects=np.ones(2))
+    assert found.classes == ["0", "1"]
+    assert found.notes == []
+    assert found.masks[0] is not None
+    assert (found.masks[0][:4] == VOID).all()
+    with pytest.raises(ValueError, match="at least 2 class numbers"):
+        read_masks(tmp_path, ["a.png", "b.png"], side=2, aspects=np.ones(2))
+
+
 def test_polygons_lie_on_background(tmp_path: Path) -> None:
-    """A square from pixel 2 to 6 of 8, in a picture twice as wide as high; an annotation without polygon is named."""
+    """A square from pixel 2 to 6 of 8, in a picture twice as wide as high; one without polygon is named, and its bbox beside is void."""
     content = {
         "images": [{"id": 1, "file_name": "a.png", "width": 16, "height": 8}],
         "categories": [{"id": 5, "name": "thing"}],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 5, "bbox": [4, 2, 8, 4], "segmentation": [[4, 2, 12, 2, 12, 6, 4, 6]]},
-            {"id": 2, "image_id": 1, "category_id": 5, "bbox": [4, 2, 8, 4], "segmentation": {"counts": [1], "size": [8, 16]}},
+            {"id": 2, "image_id": 1, "category_id": 5, "bbox": [12, 0, 4, 8], "segmentation": {"counts": [1], "size": [8, 16]}},
         ],
     }
     (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
     found = read_masks(tmp_path / "a.json", ["a.png"], side=8, aspects=np.array([2.0]))
     expected = np.zeros((8, 8), dtype=np.uint8)
-    expected[2:6, 2:6] = 1
+    expected[2:6, 2:6], expected[:, 6:] = 1, VOID
     assert found.classes == ["background", "thing"]
     assert found.masks[0] is not None
-    assert np.abs(found.masks[0].astype(int) - expected).sum() <= 9, "at most the rim on two sides"
+    assert (found.masks[0] != expected).sum() <= 17, "at most the rim of both on two sides"
     assert (found.masks[0][2:6, 2:6] == 1).all()
+    assert (found.masks[0][:, 6:] == VOID).all()
     assert list(found.skipped) == ["annotation 2"]
+
+
+@pytest.mark.parametrize("change", [
+    {"segmentation": {"counts": [1], "size": [8, 16]}}, {"segmentation": [[4, 2, float("nan"), 2, 12, 6]]}, {"category_id": 99},
+    {"segmentation": {"counts": [1], "size": [8, 16]}, "category_id": 99}, {"segmentation": [], "iscrowd": 1},
+])  # fmt: skip
+@pytest.mark.parametrize("bbox", [[4, 2, 8, 4], [4, 2, 0, 4], None])
+def test_what_cannot_be_read_is_no_background(tmp_path: Path, change: dict[str, Any], bbox: list[float] | None) -> None:
+    """A thing on the left half of one picture, that of another is broken: void where it is, or no mask, and never background."""
+    corners = [[4, 2, 12, 2, 12, 6, 4, 6]]
+    content: dict[str, Any] = {
+        "images": [{"id": number, "file_name": f"{number}.png", "width": 16, "height": 8} for number in (0, 1, 2)],
+        "categories": [{"id": 5, "name": "thing"}],
+        "annotations": [{"id": number, "image_id": number, "category_id": 5, "bbox": [4, 2, 8, 4], "segmentation": corners}
+                        for number in (0, 1)],
+    }  # fmt: skip
+    content["annotations"][1] |= {**change, "bbox": bbox}
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    whole, broken, empty = read_masks(tmp_path / "a.json", ["0.png", "1.png", "2.png"], side=8, aspects=np.full(3, 2.0)).masks
+    assert whole is not None
+    assert empty is not None
+    assert not empty.any()
+    if broken is None:
+        assert bbox != [4, 2, 8, 4]
+    else:
+        assert (broken == np.where(whole == 1, VOID, 0)).all()
+
+
+def test_outlines_lie_on_rectangles(tmp_path: Path) -> None:
+    """What has no polygon is void around an outline, whichever comes first; a mask of nothing but void is none."""
+    content = {
+        "images": [{"id": number, "file_name": f"{number}.png", "width": 8, "height": 8} for number in (0, 1)],
+        "categories": [{"id": 5, "name": "thing"}],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 5, "segmentation": [[2, 2, 6, 2, 6, 6, 2, 6]]},
+            {"id": 2, "image_id": 0, "category_id": 5, "bbox": [0, 0, 8, 8], "segmentation": {"counts": [1], "size": [8, 8]}},
+            {"id": 3, "image_id": 1, "category_id": 5, "bbox": [0, 0, 8, 8], "segmentation": {"counts": [1], "size": [8, 8]}},
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content), encoding="utf-8")
+    first, second = read_masks(tmp_path / "a.json", ["0.png", "1.png"], side=8, aspects=np.ones(2)).masks
+    assert first is not None
+    assert (first[2:6, 2:6] == 1).all()
+    assert not (first == 0).any()
+    assert second is None
 
 
 def test_a_probe_tells_what_is_linear_in_the_maps() -> None:

@@ -1,7 +1,8 @@
 """Boxes and outlines of things in pictures, from a file in COCO's JSON format, matched to the source's ids.
 
 The format: Lin and others, ECCV 2014, arXiv 1405.0312, and cocodataset.org/#format-data. One bad entry is skipped and named, and costs no
-other.
+other picture. What it marked is not taken for empty: where it lies is treated as a crowd, and a picture in which that is not known is left
+out.
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ from selfsup.data.matching import Matcher
 SHAPE_TOLERANCE = 0.05
 """Relative difference of width / height between the file and the picture above which the boxes cannot belong to this picture."""
 
+UNKNOWN = -1
+"""The class of a crowd that may be of any."""
+
 Outline = Float[np.ndarray, "p 2"]
 
 
 @dataclass(frozen=True)
 class Objects:
     """The things in one picture: `boxes` are left, top, right, bottom in shares of the picture's width and height, so that they follow it
-    to any square. `crowd` marks boxes around many things, which are neither learned from nor counted; `outlines` are polygons, in shares.
+    to any square. `crowd` marks boxes around many things, or around what could not be read, which are neither learned from nor counted; the
+    class of the latter is UNKNOWN. `outlines` are polygons, in shares.
     """
 
     boxes: Float[np.ndarray, "n 4"]
@@ -42,7 +47,9 @@ class Objects:
 
 @dataclass(frozen=True)
 class Annotations:
-    """For each id the things in it, None where the file does not list the picture. `skipped` names bad entries, with the reason."""
+    """For each id the things in it, None where the file does not list the picture or does not say what is where in it. `skipped` names bad
+    entries, with the reason.
+    """
 
     classes: list[str]
     objects: list[Objects | None]
@@ -55,8 +62,9 @@ def read_coco(
     """What a COCO file says of the pictures `ids`. A picture it lists without annotations is one in which there is nothing.
 
     `aspects` are the true width / height of the pictures: entries that speak of another shape are skipped. With `outlines`, annotations
-    need a polygon. Classes are the categories that occur, in the order of their numbers. Raises ValueError for a file that is no such
-    file, or of which nothing fits.
+    need a polygon. One that cannot be used leaves a crowd of UNKNOWN class behind (with `outlines` its bbox as a rectangle, before the
+    others), or, where its bbox cannot be used either, costs its picture. Classes are the categories that occur, in the order of their
+    numbers. Raises ValueError for a file that is no such file, or of which nothing fits.
     """
     content = _content(Path(file).expanduser())
     skipped: dict[str, str] = {}
@@ -68,15 +76,8 @@ def read_coco(
             f"{ids[0]!r}{_because(skipped)}. Expected `file_name` to be a path below the folder of the pictures."
         )
     names = {one["id"]: str(one.get("name", one["id"])) for one in content["categories"] if isinstance(one, dict) and "id" in one}
-    found: dict[int, list[_Thing]] = {frame.row: [] for frame in frames.values()}
-    for number, entry in enumerate(content["annotations"]):
-        try:
-            thing, frame = _thing(entry, frames, names, outlines)
-        except (ValueError, TypeError, KeyError) as error:
-            skipped[f"annotation {entry.get('id', number) if isinstance(entry, dict) else number}"] = str(error)
-        else:
-            found[frame.row].append(thing)
-    used = {thing.category for things in found.values() for thing in things}
+    found = _things(content["annotations"], frames, names, outlines, skipped)
+    used = {thing.category for things in found.values() for thing in things if thing.known}
     places = {category: place for place, category in enumerate(sorted(used, key=lambda one: (isinstance(one, str), one)))}
     if not places:
         raise ValueError(f"{file} has no annotation that can be used{_because(skipped)}.")
@@ -96,10 +97,14 @@ class _Frame:
 
 @dataclass(frozen=True)
 class _Thing:
+    """One annotation. `known` is False for one that could not be used, and `drawn` is False where a rectangle stands for its outline."""
+
     box: tuple[float, float, float, float]
     category: Any
     crowd: bool
     outlines: list[Outline]
+    known: bool = True
+    drawn: bool = True
 
 
 def _content(file: Path) -> dict[str, list[Any]]:
@@ -142,11 +147,37 @@ def _frames(
     return frames
 
 
-def _thing(entry: Mapping[str, Any], frames: Mapping[Any, _Frame], names: Mapping[Any, str], outlines: bool) -> tuple[_Thing, _Frame]:
-    """One annotation and its picture. Raises ValueError, TypeError or KeyError with the reason it cannot be used."""
+def _things(
+    annotations: Sequence[Any], frames: Mapping[Any, _Frame], names: Mapping[Any, str], outlines: bool, skipped: dict[str, str]
+) -> dict[int, list[_Thing]]:
+    """The annotations by the row of their picture. Rows are missing where an annotation says neither what is there nor where."""
+    found: dict[int, list[_Thing]] = {frame.row: [] for frame in frames.values()}
+    lost = set[int]()
+    for number, entry in enumerate(annotations):
+        frame = frames.get(_hashable(entry.get("image_id"))) if isinstance(entry, dict) else None
+        thing: _Thing | None
+        try:
+            thing = _thing(entry, frame, names, outlines)
+        except (ValueError, TypeError, OverflowError) as error:
+            reason = str(error)
+            try:
+                thing = _hidden(entry, frame, outlines)
+            except (ValueError, TypeError, OverflowError):
+                thing = None
+                if frame is not None:
+                    lost.add(frame.row)
+                    reason += "; the picture is left out, as what is where in it is not known"
+            skipped[f"annotation {entry.get('id', number) if isinstance(entry, dict) else number}"] = reason
+        if thing is not None and frame is not None:
+            found[frame.row].append(thing)
+    return {row: things for row, things in found.items() if row not in lost}
+
+
+def _thing(entry: Any, frame: _Frame | None, names: Mapping[Any, str], outlines: bool) -> _Thing:
+    """One annotation of a picture. Raises ValueError or TypeError with the reason it cannot be used."""
     if not isinstance(entry, dict):
         raise ValueError("is no object")
-    frame, category = frames.get(_hashable(entry.get("image_id"))), _hashable(entry.get("category_id"))
+    category = _hashable(entry.get("category_id"))
     if frame is None:
         raise ValueError(f"its picture, {entry.get('image_id')!r}, is unknown or was skipped")
     if category not in names:
@@ -155,7 +186,23 @@ def _thing(entry: Mapping[str, Any], frames: Mapping[Any, _Frame], names: Mappin
     if outlines and not polygons:
         raise ValueError(f"in {frame.name}: has no polygon (run lengths are not read)")
     box = _box(entry.get("bbox"), frame) if not outlines else (0.0, 0.0, 1.0, 1.0)
-    return _Thing(box, category, bool(entry.get("iscrowd", 0)), polygons), frame
+    return _Thing(box, category, bool(entry.get("iscrowd", 0)), polygons)
+
+
+def _hidden(entry: Any, frame: _Frame | None, outlines: bool) -> _Thing | None:
+    """What an annotation that cannot be used leaves in its picture: a crowd. Raises ValueError or TypeError where its place is unknown."""
+    if frame is None:
+        return None
+    if not outlines:
+        return _Thing(_box(entry.get("bbox"), frame), None, True, [], known=False)
+    try:
+        polygons = _polygons(entry.get("segmentation"), frame)
+    except (ValueError, TypeError, OverflowError):
+        polygons = []
+    if polygons:
+        return _Thing((0.0, 0.0, 1.0, 1.0), None, True, polygons, known=False)
+    left, top, right, bottom = box = _box(entry.get("bbox"), frame)
+    return _Thing(box, None, True, [np.array([[left, top], [right, top], [right, bottom], [left, bottom]])], known=False, drawn=False)
 
 
 def _box(given: Any, frame: _Frame) -> tuple[float, float, float, float]:
@@ -175,21 +222,25 @@ def _box(given: Any, frame: _Frame) -> tuple[float, float, float, float]:
 
 
 def _polygons(given: Any, frame: _Frame) -> list[Outline]:
-    """Lists of x, y, x, y, … in pixels as corners in shares; fewer than three corners enclose nothing."""
+    """Lists of x, y, x, y, … in pixels as corners in shares; fewer than three corners enclose nothing. Raises ValueError or TypeError."""
     if not isinstance(given, list):
         return []
     found = []
     for numbers in given:
         corners = np.asarray(numbers, dtype=np.float64)
-        if corners.ndim == 1 and len(corners) >= 6 and len(corners) % 2 == 0 and np.isfinite(corners).all():
+        if corners.ndim != 1 or len(corners) % 2 or not np.isfinite(corners).all():
+            raise ValueError(f"in {frame.name}: has an outline that is no list of x, y, x, y, …")
+        if len(corners) >= 6:
             found.append(corners.reshape(-1, 2) / (frame.width, frame.height))
     return found
 
 
 def _objects(things: Sequence[_Thing], places: Mapping[Any, int]) -> Objects:
+    # Rectangles go beneath: a pixel inside an outline that was drawn is known, whatever the rectangle is around.
+    things = sorted(things, key=lambda thing: thing.drawn)
     return Objects(
         np.array([thing.box for thing in things], dtype=np.float64).reshape(-1, 4),
-        np.array([places[thing.category] for thing in things], dtype=np.int64),
+        np.array([places[thing.category] if thing.known else UNKNOWN for thing in things], dtype=np.int64),
         np.array([thing.crowd for thing in things], dtype=bool),
         [thing.outlines for thing in things],
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw
 
 from selfsup.data.coco import SHAPE_TOLERANCE, Objects, read_coco
@@ -23,18 +23,22 @@ BACKGROUND = "background"
 
 @dataclass(frozen=True)
 class Masks:
-    """For each id a mask (S, S) of numbers of `classes`, or VOID; None where there is none. `skipped` names masks that cannot be used."""
+    """For each id a mask (S, S) of numbers of `classes`, or VOID; None where there is none. `skipped` names masks that cannot be used,
+    `notes` say how the others were understood.
+    """
 
     classes: list[str]
     masks: list[UInt8[np.ndarray, "S S"] | None]
     skipped: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
 
 def read_masks(masks: str | Path, ids: Sequence[str], *, side: int, aspects: Float[np.ndarray, "N"]) -> Masks:
     """Masks of the pictures `ids`, stretched to `side` x `side` as the pictures are, without mixing classes.
 
-    `masks` is a folder with a PNG for each picture, of the same name below it (a.jpg and a.png; pixels are class numbers, grey or palette;
-    255 is void), or a COCO file, whose polygons lie on background, later ones on top. Raises ValueError where nothing fits.
+    `masks` is a folder with a PNG for each picture, of the same name below it (a.jpg and a.png or a_mask.png; pixels are class numbers,
+    grey or palette; 255 is void, unless all masks are of 0 and 255 alone), or a COCO file, whose polygons lie on background, later ones on
+    top; the bbox of what has no polygon is void. Raises ValueError where nothing fits.
     """
     place = Path(masks).expanduser()
     if place.is_dir():
@@ -44,8 +48,13 @@ def read_masks(masks: str | Path, ids: Sequence[str], *, side: int, aspects: Flo
     found = read_coco(place, ids, aspects=aspects, outlines=True)
     if len(found.classes) > VOID - 1:
         raise ValueError(f"{place} has {len(found.classes)} categories: expected at most {VOID - 1}.")
-    drawn = [None if one is None else _drawn(one, side) for one in found.objects]
+    drawn = [None if one is None else _known(_drawn(one, side)) for one in found.objects]
     return Masks([BACKGROUND, *found.classes], drawn, found.skipped)
+
+
+def _known(mask: UInt8[np.ndarray, "S S"]) -> UInt8[np.ndarray, "S S"] | None:
+    """The mask, or none where no pixel is of a known class."""
+    return None if (mask == VOID).all() else mask
 
 
 def _drawn(things: Objects, side: int) -> UInt8[np.ndarray, "S S"]:
@@ -60,19 +69,22 @@ def _drawn(things: Objects, side: int) -> UInt8[np.ndarray, "S S"]:
 
 def _from_folder(folder: Path, ids: Sequence[str], side: int, aspects: Float[np.ndarray, "N"]) -> Masks:
     matcher, skipped = Matcher(ids), dict[str, str]()
-    found: list[np.ndarray | None] = [None] * len(ids)
-    files = sorted(folder.rglob("*.png"))
+    found: list[UInt8[np.ndarray, "S S"] | None] = [None] * len(ids)
+    seen = np.zeros(256, dtype=bool)
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() == ".png")
     for file in files:
         name = file.relative_to(folder).as_posix()
-        places = matcher.find(name) or matcher.find(name.removesuffix(".png"))
         try:
-            if len(places) != 1:
-                raise ValueError("may mean several pictures" if places else "means no picture there is")
-            found[places[0]] = _read(file, side, float(aspects[places[0]]))
+            place = _place(matcher, name)
+            if found[place] is not None:
+                raise ValueError(f"is a second mask of {ids[place]}")
+            found[place], values = _read(file, side, float(aspects[place]))
+            seen |= values
         except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
             skipped[name] = str(error) or type(error).__name__
+    binary = np.flatnonzero(seen).tolist() == [0, VOID]
     values = np.unique(np.concatenate([np.unique(one) for one in found if one is not None] or [np.zeros(0, dtype=np.uint8)]))
-    values = values[values != VOID]
+    values = values if binary else values[values != VOID]
     if len(values) < 2:
         reason = f" ({next(f'{name}: {why}' for name, why in skipped.items())})" if skipped else ""
         raise ValueError(
@@ -81,11 +93,24 @@ def _from_folder(folder: Path, ids: Sequence[str], side: int, aspects: Float[np.
         )
     table = np.full(256, VOID, dtype=np.uint8)
     table[values] = np.arange(len(values))
-    return Masks([str(value) for value in values], [None if one is None else table[one] for one in found], skipped)
+    notes = ["The masks are of 0 and 255 alone: 255 was taken as a class, where other masks have it as void."] if binary else []
+    return Masks([str(value) for value in values], [None if one is None else _known(table[one]) for one in found], skipped, notes)
 
 
-def _read(file: Path, side: int, aspect: float) -> np.ndarray:
-    """Pixel values stretched to a square, each the nearest. Raises ValueError for what is no mask of this picture."""
+def _place(matcher: Matcher, name: str) -> int:
+    """The place of the picture that a mask is of. Raises ValueError where it is not clear."""
+    stem = name[: -len(".png")]
+    places = matcher.find(name) or matcher.find(stem) or matcher.find(stem.removesuffix("_mask"))
+    if len(places) != 1:
+        raise ValueError("may mean several pictures" if places else "means no picture there is")
+    return places[0]
+
+
+def _read(file: Path, side: int, aspect: float) -> tuple[UInt8[np.ndarray, "S S"], Bool[np.ndarray, "256"]]:
+    """Pixel values stretched to a square, each the nearest, and which values there are, also of pixels that are lost by it.
+
+    Raises ValueError for what is no mask of this picture.
+    """
     with Image.open(file, formats=["PNG"]) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError("too many pixels to be safe")
@@ -93,4 +118,5 @@ def _read(file: Path, side: int, aspect: float) -> np.ndarray:
             raise ValueError(f"its pixels are {image.mode}; expected one class number a pixel (grey or palette, 8 bits)")
         if abs(math.log(image.width / image.height / aspect)) > SHAPE_TOLERANCE:
             raise ValueError(f"is {image.width} x {image.height} px, but the picture has another shape")
-        return np.array(image.resize((side, side), Image.Resampling.NEAREST)).astype(np.uint8)
+        there = np.bincount(np.asarray(image).astype(np.uint8).ravel(), minlength=256) > 0
+        return np.array(image.resize((side, side), Image.Resampling.NEAREST)).astype(np.uint8), there

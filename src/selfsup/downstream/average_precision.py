@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from selfsup.data.coco import Objects
+from selfsup.data.coco import UNKNOWN, Objects
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 """Intersections over unions at which a box counts as found."""
@@ -70,7 +70,7 @@ def match(found: Sequence[Boxes], truth: Sequence[Objects], classes: int) -> lis
 def _match_class(found: Sequence[Boxes], truth: Sequence[Objects], number: int) -> Matches:
     pictures, scores, right, ignored, wanted = [], [], [], [], []
     for row, (said, true) in enumerate(zip(found, truth, strict=True)):
-        own, mine = true.classes == number, np.flatnonzero(said.classes == number)
+        own, mine = (true.classes == number) | (true.classes == UNKNOWN), np.flatnonzero(said.classes == number)
         mine = mine[np.argsort(-said.scores[mine], kind="stable")][:MOST]
         wanted.append(int((own & ~true.crowd).sum()))
         hit, passed = _match_picture(said.boxes[mine], true.boxes[own], true.crowd[own])

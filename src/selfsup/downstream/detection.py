@@ -55,10 +55,12 @@ def evaluate_detection(
     pictures with boxes the head learns, drawn `draws` times from those the runs did not hold out; it is tested on listed pictures that
     they held out, or else on a fifth. The backbone is frozen and its maps are computed once; with `fine_tune` it is trained too, at a tenth
     of the head's rate. `baselines` are "pixels", "untrained" (three initialisations) and "scratch" (the whole network trained on those
-    boxes, which takes longest and has to be asked for). Writes detection.json and detection.npz (pictures with boxes, for the report) into
+    boxes, which takes longest). True means the first two, with `fine_tune` the last: what stays frozen then stands under the probe
+    "frozen", and is compared with no run. Writes detection.json and detection.npz (pictures with boxes, for the report) into
     `out` and into each run. Raises ValueError for files, splits or settings that cannot be scored.
     """
-    asked = asked_for(runs, data, labelled=labelled, baselines=baselines, out=out, boxes=True)
+    beside = ("scratch",) if fine_tune and baselines is True else baselines
+    asked = asked_for(runs, data, labelled=labelled, baselines=beside, out=out, boxes=True)
     reading = asked.reading
     assert isinstance(reading, PictureReading)
     truth = read_coco(boxes, reading.ids, aspects=reading.store.aspects.double().numpy())
@@ -84,7 +86,7 @@ def evaluate_detection(
         primary=primary,
         labels=str(boxes),
         skipped=truth.skipped,
-        notes=_notes(truth, trial, entries),
+        notes=_notes(truth, trial, entries, primary),
         classes=truth.classes,
         parts=_by_class(entries, truth, trial),
         samples=[_sample(reading.ids, truth, trial, place, found) for place in shown.tolist()],
@@ -121,10 +123,11 @@ def _entry(contender: Contender, trial: Trial, truth: Annotations, primary: Cell
     parts: list[dict[str, float]] = []
     for candidate in contender.candidates():
         view = _View.of(candidate, trial)
+        probe = primary[0] if candidate.trained else "frozen"
         for count, draws in trial.draws.items():
             heads = [view.learned(draw, truth, trial.test, seed=number) for number, draw in enumerate(draws)]
-            scored.setdefault((primary[0], count), []).append(Scored.of([one.judge for one in heads], trial.parts, METRICS))
-            if count == primary[1]:
+            scored.setdefault((probe, count), []).append(Scored.of([one.judge for one in heads], trial.parts, METRICS))
+            if (probe, count) == primary:
                 parts += [_class_scores(one, truth.classes) for one in heads]
                 samples.setdefault(contender.name, heads[0].boxes)
     joined = {cell: Scored.stacked(seeds) for cell, seeds in scored.items()}
@@ -200,11 +203,16 @@ def _by_class(entries: Sequence[UseEntry], truth: Annotations, trial: Trial) -> 
     ]
 
 
-def _notes(truth: Annotations, trial: Trial, entries: Sequence[UseEntry]) -> list[str]:
+def _notes(truth: Annotations, trial: Trial, entries: Sequence[UseEntry], primary: Cell) -> list[str]:
     """What a reader of the scores has to know."""
     notes = use_notes(entries, truth.skipped, "annotations")
-    learned = {int(kind) for row in trial.train.tolist() for kind in _objects(truth, row).classes}
+    learned = {int(kind) for one in (_objects(truth, row) for row in trial.train.tolist()) for kind in one.classes[~one.crowd]}
     unlearned = [name for number, name in enumerate(truth.classes) if number not in learned]
+    apart = [entry.name for entry in entries if primary not in entry.scored]
+    if apart:
+        notes.append(f"Not trained themselves, and so compared with no fine-tuned run: {', '.join(apart)}.")
+    if len(apart) and not any(entry.kind == "baseline" and primary in entry.scored for entry in entries):
+        notes.append('No baseline was trained as the runs were: nothing here says that pretraining was of use. Ask for "scratch".')
     if unlearned:
         notes.append(f"No picture to learn from has {', '.join(unlearned)}: there is no way to find any.")
     return notes

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
@@ -33,6 +33,30 @@ LEAST_SURE = 0.05
 """Boxes less sure than this are not kept, as in FCOS (torchvision's default of .2 cuts the precision-recall curve short)."""
 
 
+UNASKED = -100.0
+"""A logit so low that, where nothing is to be found, neither loss nor gradient is left of it."""
+
+
+class Head(FCOSHead):  # type: ignore[misc]
+    """FCOS's head, whose class loss asks nothing of positions in a crowd, unless they answer for a box of their own."""
+
+    def compute_loss(
+        self, targets: list[dict[str, Tensor]], head_outputs: dict[str, Tensor], anchors: list[Tensor], matched_idxs: list[Tensor]
+    ) -> dict[str, Tensor]:
+        """As torchvision's; `crowd` in each target holds the crowds' boxes (n, 4), `matched_idxs` are below 0 where no box is answered."""
+        places = zip(targets, anchors, matched_idxs, strict=True)
+        unasked = torch.stack([_inside(where, one["crowd"]) & (matched < 0) for one, where, matched in places])
+        logits = head_outputs["cls_logits"].masked_fill(unasked[..., None], UNASKED)
+        terms: dict[str, Tensor] = super().compute_loss(targets, {**head_outputs, "cls_logits": logits}, anchors, matched_idxs)
+        return terms
+
+
+def _inside(places: Float[Tensor, "P 4"], boxes: Float[Tensor, "n 4"]) -> Bool[Tensor, "P"]:
+    """Whether the middle of each position lies in any of the boxes."""
+    middle = (places[:, None, :2] + places[:, None, 2:]) / 2
+    return ((middle > boxes[None, :, :2]) & (middle < boxes[None, :, 2:])).all(2).any(1)
+
+
 class Detector(nn.Module):
     """Maps of pictures of `size` pixels a side to boxes of `classes` classes."""
 
@@ -43,7 +67,7 @@ class Detector(nn.Module):
         super().__init__()
         neck = FeaturePyramidNetwork([channels for channels, _ in levels], WIDTH)
         neck.out_channels = WIDTH
-        head = FCOSHead(WIDTH, 1, classes, num_convs=convolutions)
+        head = Head(WIDTH, 1, classes, num_convs=convolutions)
         nn.init.ones_(head.regression_head.bbox_reg.bias)  # distances begin at a stride: below 0 the ReLU behind would pass no gradient
         self.fcos: Any = FCOS(neck, classes, anchor_generator=AnchorGenerator(((8,),), ((1.0,),)), head=head, score_thresh=LEAST_SURE)
         self.size, self.counts = size, [side * side for _, side in levels]
@@ -56,11 +80,12 @@ class Detector(nn.Module):
         return outputs
 
     def loss(self, maps: Maps, truth: Sequence[Objects]) -> Tensor:
-        """The sum of FCOS's three losses on pictures with these things in them. Crowds are left out."""
+        """The sum of FCOS's three losses on pictures with these things in them. In crowds nothing is wanted, and nothing is wrong."""
         targets = [
             {
                 "boxes": torch.as_tensor(one.boxes[~one.crowd] * self.size, dtype=torch.float32, device=maps[0].device),
                 "labels": torch.as_tensor(one.classes[~one.crowd], dtype=torch.long, device=maps[0].device),
+                "crowd": torch.as_tensor(one.boxes[one.crowd] * self.size, dtype=torch.float32, device=maps[0].device),
             }
             for one in truth
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,18 +20,19 @@ FEWEST = 10
 def read_numbers(labels: Any, reading: Reading[Any]) -> tuple[Float[np.ndarray, "n"], dict[str, str]]:
     """A number for each item of the reading, not a number where there is none, and what was skipped, with the reason.
 
-    `labels` is what `evaluate` takes. A decimal comma is understood. Raises ValueError for words, and for fewer than 10 numbers.
+    `labels` is what `evaluate` takes. A decimal comma and groups of three digits are understood, by what the whole column has. Raises
+    ValueError for words, and for fewer than 10 numbers.
     """
     found = read_labels(labels, reading.listed, columns=reading.listed_columns, noun=reading.noun)
     skipped = {path: f"means no {reading.noun.removesuffix('s')} there is" for path in found.unmatched}
     skipped |= {name: f"has several values: {', '.join(words)}" for name, words in found.conflicts.items()}
-    values = dict.fromkeys(found.ids, math.nan)
+    values, decimal = dict.fromkeys(found.ids, math.nan), decimal_mark([word for word in found.values if word is not None])
     for name, word in zip(found.ids, found.values, strict=True):
         if word is not None:
             try:
-                values[name] = number_of(word)
-            except ValueError:
-                skipped[name] = f"{word!r} is no number"
+                values[name] = number_of(word, decimal)
+            except ValueError as error:
+                skipped[name] = str(error)
     numbers = np.array([values[name] for name in reading.ids])
     there = numbers[np.isfinite(numbers)]
     if len(there) < FEWEST or np.ptp(there) == 0:
@@ -42,11 +44,47 @@ def read_numbers(labels: Any, reading: Reading[Any]) -> tuple[Float[np.ndarray, 
     return numbers, skipped
 
 
-def number_of(word: str) -> float:
-    """A finite number in words: 3.5, 3,5, -2e3. Raises ValueError."""
-    value = float(word.replace(",", ".") if word.count(",") == 1 and "." not in word else word)
+OTHER = {",": ".", ".": ","}
+PLAIN = {mark: re.compile(rf"[+-]?(?=.?\d)\d*{re.escape(mark)}\d*(?:[eE][+-]?\d+)?") for mark in OTHER}
+GROUPS = {mark: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(mark)}\d{{3}})+") for mark in OTHER}
+"""Whole numbers in groups of three digits: 1,200 or 1.200, which with another decimal mark have a value a thousand times smaller."""
+
+
+def decimal_mark(words: Sequence[str]) -> str | None:
+    """Which of "," and "." stands before decimals in a column, by what can be read in one way alone; None where nothing or both can."""
+    marks = {mark for mark in map(_certain_mark, words) if mark is not None}
+    return marks.pop() if len(marks) == 1 else None
+
+
+def _certain_mark(word: str) -> str | None:
+    """The decimal mark that a word gives away: that of 3,5 and 0,125 and 1.200,5 and 1.200.000 is the comma; 1,200 may have either."""
+    for mark, other in OTHER.items():
+        whole, found, decimals = word.partition(mark)
+        if found and decimals.isdecimal() and GROUPS[other].fullmatch(whole):
+            return mark
+        if PLAIN[mark].fullmatch(word) and not GROUPS[mark].fullmatch(word):
+            return mark
+        if word.count(other) > 1 and GROUPS[other].fullmatch(word):
+            return mark
+    return None
+
+
+def number_of(word: str, decimal: str | None = None) -> float:
+    """A finite number in words: 3.5, 3,5, -2e3, 1,200.5. `decimal` is the mark before decimals in the column of 1,200, if known.
+
+    Without it 1.200 is 1.2. Raises ValueError with the reason.
+    """
+    mark = _certain_mark(word) or decimal
+    if mark is None and GROUPS[","].fullmatch(word):
+        raise ValueError(f"{word!r} may be {word.replace(',', '')} or {word.replace(',', '.')}, and nothing else in the column tells which")
+    grouped = mark is not None and GROUPS[OTHER[mark]].fullmatch(word.partition(mark)[0])
+    plain = word.replace(OTHER[mark], "") if mark is not None and grouped else word
+    try:
+        value = float(plain.replace(",", ".") if mark == "," else plain)
+    except ValueError:
+        raise ValueError(f"{word!r} is no number") from None
     if not math.isfinite(value):
-        raise ValueError(word)
+        raise ValueError(f"{word!r} is no number")
     return value
 
 

@@ -21,10 +21,10 @@ MOST_DRAWN = 12
 
 
 def box_sample(name: str, truth: Objects, found: dict[str, Boxes]) -> dict[str, Any]:
-    """One picture's true boxes, and what each row found: boxes in shares of the picture, class numbers, and how sure."""
+    """One picture's true boxes without crowds, and what each row found: boxes in shares of the picture, class numbers, and how sure."""
     return {
         "id": name,
-        "true": [[*map(float, box), int(kind)] for box, kind in zip(truth.boxes, truth.classes, strict=True)],
+        "true": [[*map(float, box), int(kind)] for box, kind in zip(truth.boxes[~truth.crowd], truth.classes[~truth.crowd], strict=True)],
         "found": {row: _drawn(boxes) for row, boxes in found.items()},
     }
 

@@ -46,11 +46,11 @@ def evaluate_segmentation(
 ) -> UseScores:
     """Score runs by how well a linear probe on their maps tells the class of each pixel: mean intersection over union, pixel accuracy.
 
-    `masks` is a folder with a PNG for each picture (pixels are class numbers, 255 is void) or a COCO file with polygons. The probe is a
-    logistic regression on the levels of a frozen backbone side by side, its scores are enlarged to pixels of the size the network sees.
-    `labelled` says from how many pictures with masks it learns, drawn `draws` times from those the runs did not hold out. `baselines` are
-    "pixels" and "untrained". Writes segmentation.json and segmentation.npz (pictures and masks, for the report) into `out` and into each
-    run. Raises ValueError for masks, splits or settings that cannot be scored.
+    `masks` is a folder with a PNG for each picture (pixels are class numbers; 255 is void, but a class where all masks are of 0 and 255) or
+    a COCO file with polygons. The probe is a logistic regression on the levels of a frozen backbone side by side, its scores are enlarged
+    to pixels of the size the network sees. `labelled` says from how many pictures with masks it learns, drawn `draws` times from those the
+    runs did not hold out. `baselines` are "pixels" and "untrained". Writes segmentation.json and segmentation.npz (pictures and masks, for
+    the report) into `out` and into each run. Raises ValueError for masks, splits or settings that cannot be scored.
     """
     asked = asked_for(runs, data, labelled=labelled, baselines=baselines, out=out, boxes=False)
     reading = asked.reading
@@ -76,7 +76,7 @@ def evaluate_segmentation(
         primary=primary,
         labels=str(masks),
         skipped=truth.skipped,
-        notes=use_notes(entries, truth.skipped, "masks"),
+        notes=[*truth.notes, *use_notes(entries, truth.skipped, "masks")],
         classes=truth.classes,
         parts=_by_class(entries, truth, trial),
         samples=[{"id": reading.ids[row]} for row in rows.tolist()],
