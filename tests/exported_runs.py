@@ -25,7 +25,8 @@ from selfsup.tasks import find_task
 from selfsup.trained import save_heads
 
 CLASSES = ["lamps", "bills", "ä|other"]
-TEXTS = ["The lamp of room 7 flickers.", "ä short one", "A long one, of many words. " * 9]
+TEXTS = ["The lamp of room 7 flickers.", "ä short one", "A long one, of many words. " * 9, "[MASK]</s>[SEP][BOS]"]
+"""The last looks like special tokens (the first of them and the last are such in a tokeniser of ours), which text never is."""
 
 
 def run_in(folder: Path, **facts: Any) -> Run:
@@ -72,7 +73,10 @@ def text_run(folder: Path, backbone: str, task: str, *, context: int = 24) -> tu
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """Pictures of several shapes and formats: a large JPEG, one on its side, a grey one, a PNG."""
+    """Pictures of several shapes and formats: a large JPEG, one on its side, a grey one, PNGs, and what is not eight plain bits a channel.
+
+    The colour below what is transparent is dark, and no value of 12 bits in 16 lies below 255, nor one of the floats above 1.
+    """
     turned = Image.Exif()
     turned[0x0112] = 6
     save(folder / "large.jpg", scene(620, 900, 1))
@@ -80,6 +84,16 @@ def picture_files(folder: Path) -> list[Path]:
     save(folder / "grey.jpg", np.ascontiguousarray(scene(60, 50, 3)[:, :, 0]))
     save(folder / "small.png", scene(40, 30, 4))
     (folder / "wide.jpeg").write_bytes(encoded(scene(50, 300, 5), "JPEG", quality=70))
+    glass = np.dstack([scene(40, 60, 6) // 4, np.linspace(0, 255, 2400).reshape(40, 60).astype(np.uint8)])
+    save(folder / "glass.png", glass)
+    save(folder / "cut.png", np.ascontiguousarray(glass[:, :, 2:]))
+    deep = 300 + scene(30, 50, 7)[:, :, 0].astype(np.uint16) * 14
+    Image.fromarray(deep).save(folder / "deep.png", exif=turned)
+    Image.fromarray((deep / 8192).astype(np.float32)).save(folder / "heights.tif")
+    Image.fromarray(np.full((20, 30), 1000, np.uint16)).save(folder / "even.png")
+    colours = Image.fromarray(scene(40, 60, 8)).quantize(16)
+    colours.save(folder / "colours.png", transparency=3)
+    Image.fromarray(scene(40, 60, 9)).convert("CMYK").save(folder / "print.jpg")
     return sorted(folder.iterdir())
 
 
@@ -93,11 +107,11 @@ def code_in(folder: Path) -> dict[str, Any]:
     return defined
 
 
-def model_of(run: Run, folder: Path, layer: str) -> Model:
-    """A model with a classifier that nobody trained, on the backbone of a run."""
+def model_of(run: Run, folder: Path, layer: str, *, told: dict[str, str] | None = None) -> Model:
+    """A model with a classifier that nobody trained, on the backbone of a run; `told` is how its texts were read."""
     how = kind_of(run.kind, run.folder)
     network = how.reads.network(run)
-    described, reading, files = how.kept(run, network, {})
+    described, reading, files = how.kept(run, network, told or {})
     width, generator = network.width, torch.Generator().manual_seed(3)
     weights, offsets = torch.randn(3, width, generator=generator) / width**0.5, torch.tensor([0.3, -0.2, 0.0])
     start = Start(layer, np.full(width, 0.1, np.float32), np.full(width, 0.7, np.float32), weights, offsets)

@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import selfsup.exporting.exported
 from command_line import failure, success
 from exported_runs import TEXTS, code_in, picture_files, picture_run, run_in, text_run
 from selfsup.backbones import build, save_backbone
+from selfsup.data.decode import decode
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import embed
 from selfsup.exporting import FORMATS, export
+from selfsup.exporting.picture_code import pixels_code
+from selfsup.exporting.subjects import subject_of
 from selfsup.exporting.whole_networks import PictureNetwork
 
 PICTURES = [
@@ -52,6 +56,21 @@ def test_picture_files_get_the_embeddings_of_embed(
     assert 0 <= made.difference < 1e-5
 
 
+@pytest.mark.parametrize(("side", "channels"), [(40, 3), (64, 1)])
+def test_pixels_are_those_of_the_run_to_the_bit(tmp_path: Path, side: int, channels: int) -> None:
+    """Also of what is transparent, of 16 bits and of floats, on their side or not."""
+    run = picture_run(tmp_path / "run", "compact_convnet", size=28, side=side, channels=channels)
+    defined: dict[str, Any] = {}
+    exec("\n".join(["import numpy as np", "from PIL import Image, ImageOps", *pixels_code(subject_of(run, None))]), defined)
+    floats = np.linspace(-3, 5, 600, dtype=np.float32).reshape(20, 30)
+    floats[3, 4:7] = np.nan, np.inf, -np.inf
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(floats).save(tmp_path / "pictures" / "holes.tif")
+    Image.fromarray(np.arange(600, dtype=np.int32).reshape(20, 30) - 90).save(tmp_path / "pictures" / "signed.tif")
+    for path in picture_files(tmp_path / "pictures"):
+        np.testing.assert_array_equal(defined["pixels"](path), decode(path, side=side, channels=channels).pixels, err_msg=path.name)
+
+
 TEXT_FORMATS = [
     # format, backbone, task, layer, whether texts longer than the context are read to their end
     ("transformers", "bert-tiny", "masked_lm", "layer1/mean", False),
@@ -78,6 +97,11 @@ def test_texts_get_the_embeddings_of_embed(tmp_path: Path, format: str, backbone
     np.testing.assert_allclose(found, expected.vectors, atol=1e-5 * scale)
     assert np.abs(expected.vectors[0] - expected.vectors[1]).max() > 1e-3 * scale
     assert whole or any("window by window" in note for note in made.notes)
+    embeddings = code_in(tmp_path / "out")["embeddings"]
+    with_gaps = np.asarray(embeddings(["", TEXTS[1], ""]))
+    np.testing.assert_allclose(with_gaps[1], expected.vectors[1], atol=1e-5 * scale)
+    assert not with_gaps[[0, 2]].any(), "a text without tokens gets zeros, and costs no other its embedding"
+    np.testing.assert_array_equal(np.asarray(embeddings([""])), np.zeros((1, expected.width)))
 
 
 def test_layers_behind_the_chosen_one_are_left_out_where_that_changes_nothing(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from exported_runs import CLASSES, TEXTS, code_in, model_of, picture_files, picture_run, text_run
 from selfsup.exporting import export
@@ -43,6 +45,28 @@ def test_texts_get_the_probabilities_of_predict(tmp_path: Path, format: str, bac
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 1e-3
     assert whole or any("windows are averaged" in note for note in made.notes)
+    mixed = code_in(tmp_path / "out")["probabilities"](["", texts[1]])
+    np.testing.assert_allclose(mixed[1], expected[1], atol=1e-5)
+    vector = np.full(model.width, -0.1 / 0.7)  # of zeros, standardised as `model_of` says
+    weights = load_file(tmp_path / "model" / "model.safetensors")
+    scores = (weights["linear.weight"].numpy() @ vector + weights["linear.bias"].numpy()) / 1.7
+    np.testing.assert_allclose(mixed[0], np.exp(scores) / np.exp(scores).sum(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("columns", "words"), [("subject, body", "'subject' and 'body', in this order"), ("body", "column 'body'")])
+def test_columns_that_held_the_text_are_told(tmp_path: Path, columns: str, words: str) -> None:
+    """Who has only the folder has to join them alike, to get the probabilities of `predict` for a table."""
+    run, _ = text_run(tmp_path / "run", "bert-tiny", "masked_lm")
+    model = model_of(run, tmp_path / "model", "layer2/mean", told={"text": columns})
+    export(model, format="torch", out=tmp_path / "out")
+    facts = json.loads((tmp_path / "out" / "preprocessing.json").read_text(encoding="utf-8"))
+    assert facts["text"] == columns.split(", ")
+    assert words in facts["steps"][0]
+    assert words in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    table = [{"subject": "Lamp", "body": "It flickers."}, {"subject": "", "body": "No bill."}]
+    texts = ["Lamp\n\nIt flickers.", "No bill."] if "," in columns else ["It flickers.", "No bill."]
+    found = code_in(tmp_path / "out")["probabilities"](texts)
+    np.testing.assert_allclose(found, predict(model, table, text=columns).probabilities, atol=1e-5)
 
 
 def test_models_are_refused_where_they_do_not_fit(tmp_path: Path) -> None:

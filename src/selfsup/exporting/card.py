@@ -39,7 +39,7 @@ def card(subject: Pictures | Documents, format: str, written: Written, out: Path
         f"```python\n{written.code.replace('@FOLDER@', place_of(out))}\n```",
         f"Tried on made-up inputs: what comes out is what the original gives, but for {written.difference:.1g} of the largest number. "
         "`preprocessing.json` has in words what comes before the network.",
-        *(f"- {note}" for note in written.notes),
+        *(f"- {note}" for note in [*read_as(subject), *written.notes]),
         "## How it came to be",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {cell(value)} |" for name, value in told.facts.items())]),
         "## Scores",
@@ -49,6 +49,13 @@ def card(subject: Pictures | Documents, format: str, written: Written, out: Path
         + (" Networks for texts can give away what they have read." if texts else ""),
     ]
     return "\n\n".join(parts).replace("\n\n- ", "\n- ") + "\n"
+
+
+def read_as(subject: Pictures | Documents) -> list[str]:
+    """What somebody has to know of files before the code reads them."""
+    if isinstance(subject, Documents):
+        return [f"A text here is {subject.joined}."] if subject.joined else []
+    return ["DICOM files are not read by this code; selfsup reads them with pydicom, by their window."]
 
 
 def front_matter(subject: Pictures | Documents, format: str) -> str:

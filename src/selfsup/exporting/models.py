@@ -17,4 +17,5 @@ def subject_of_model(model: Model, layer: str | None = None) -> Pictures | Docum
     top = Top(classifier, temperature=model.calibration.temperature, classes=model.classes)
     if model.kind == "image":
         return Pictures(classifier.backbone, model.layer, int(model.reading["side"]), top)
-    return Documents(None, classifier.backbone, Tokenizer.load(model.folder), model.layer, top)
+    columns = model.reading.get("told", {}).get("text")
+    return Documents(None, classifier.backbone, Tokenizer.load(model.folder), model.layer, top, columns=columns)

@@ -22,6 +22,26 @@ POOLS = {
 }
 """From a map (B, D, h, w) called grid to one vector a picture."""
 
+EIGHT_BITS = [
+    "", "def eight_bits(picture):  # grey or colour, without transparency",
+    '    if picture.mode == "F" or picture.mode.startswith("I"):  # more than eight bits: from the smallest to the largest value',
+    "        values = np.asarray(picture).astype(np.float64)",
+    "        finite = values[np.isfinite(values)]",
+    "        low, high = finite.min(), finite.max()",
+    "        if low == high:",
+    "            low, high = 0, 65535 if high > 255 else 255",
+    "        scaled = np.nan_to_num((values - low) * (255 / (high - low)), nan=0, posinf=255, neginf=0)",
+    "        return Image.fromarray(np.rint(scaled.clip(0, 255)).astype(np.uint8))",
+    '    transparent = "transparency" in picture.info and picture.mode in ("1", "L", "P", "RGB")',
+    '    if transparent or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):',
+    '        picture = picture.convert("RGBA")',
+    '        white = Image.new("RGB", picture.size, "white")',
+    '        white.paste(picture, mask=picture.getchannel("A"))',
+    "        return white",
+    '    return picture if picture.mode == "L" else picture.convert("RGB")',
+]  # fmt: skip
+"""As `selfsup.data.decode` makes eight bits of whatever Pillow opens, so that pixels are the same to the bit."""
+
 
 def onnx_code(subject: Pictures) -> str:
     """With Pillow, numpy and onnxruntime."""
@@ -86,10 +106,14 @@ def pixels_code(subject: Pictures) -> list[str]:
     side, grey = subject.side, subject.network.channels == 1
     mode, asked = ("L", '"L"') if grey else ("RGB", "None")
     return [
-        "", f"def pixels(path):  # ({side}, {side}, {subject.network.channels}), uint8, as the run stored them",
+        *EIGHT_BITS, "", "",
+        f"def pixels(path):  # ({side}, {side}, {subject.network.channels}), uint8, as the run stored them",
         "    picture = Image.open(path)",
         f"    picture.draft({asked}, ({side}, {side}))  # a large JPEG is decoded at a fraction of its size",
-        f'    picture = picture.convert("{mode}")',
+        "    picture.load()",
+        "    turn = picture.getexif().get(0x0112, 1)  # how it is held, which new pictures do not know",
+        f'    picture = eight_bits(picture).convert("{mode}")',
         f"    picture = picture.resize(({side}, {side}), Image.Resampling.BICUBIC, reducing_gap=2.0)",
+        "    picture.getexif()[0x0112] = turn",
         "    return np.array(ImageOps.exif_transpose(picture))" + ("[:, :, None]" if grey else ""),
     ]  # fmt: skip

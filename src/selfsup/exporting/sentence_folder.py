@@ -48,7 +48,7 @@ def write_sentence_transformers(subject: Documents, folder: Path) -> Written:
     rows = [torch.from_numpy(subject.tokenizer.encode(text).astype("int64"))[: subject.network.context] for text in texts]
     found = torch.from_numpy(loaded.encode(texts, show_progress_bar=False))
     difference = checked(found, subject.embeddings(rows), "the folder for sentence-transformers")
-    return Written(int(found.shape[1]), difference, sentence_code(), ("sentence-transformers",), long_notes(subject))
+    return Written(int(found.shape[1]), difference, sentence_code(subject), ("sentence-transformers",), long_notes(subject))
 
 
 def readable(subject: Documents) -> list[str]:

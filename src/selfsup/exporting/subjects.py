@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone, TextBackbone
+from selfsup.data.documents.columns import split_names
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import PictureReading, TextReading, chosen_layer
 from selfsup.embedding.pictures import pooled_map
@@ -103,6 +104,7 @@ class Documents:
     """A network for texts, with its tokeniser. `layer` is `NAME/POOL`, NAME also "first+last"; `run` is None where it is a model's.
 
     With `top`, a model's, it gives scores of classes in place of embeddings: before the softmax, so that those of windows can be averaged.
+    `columns` are those of a table that held the text, as a user named them ("subject,body"), or None where none were named.
     """
 
     run: Run | None
@@ -110,10 +112,20 @@ class Documents:
     tokenizer: Tokenizer
     layer: str
     top: Top | None = None
+    columns: str | None = None
 
     @property
     def pool(self) -> str:
         return self.layer.partition("/")[2]
+
+    @property
+    def joined(self) -> str:
+        """How a row of a table becomes a text, or nothing where no columns were named."""
+        names = split_names(self.columns)
+        if len(names) < 2:
+            return "".join(f"the cell of column {name!r}" for name in names)
+        named = f"{', '.join(map(repr, names[:-1]))} and {names[-1]!r}"
+        return f"the cells of columns {named}, in this order, those that are not empty, joined by a blank line"
 
     @property
     def places(self) -> list[int]:
@@ -148,12 +160,14 @@ class Documents:
 
     def preprocessing(self) -> dict[str, Any]:
         """What is done to a text before the network sees it, step by step."""
+        columns = {"text": split_names(self.columns)} if self.columns else {}
         return {
-            "context": self.network.context, "layer": self.layer,
+            "context": self.network.context, "layer": self.layer, **columns,
             "steps": [
-                "tokenizer.json gives the ids; no special tokens are added",
+                *([f"a text is {self.joined}"] if self.joined else []),
+                "tokenizer.json gives the ids; no special tokens are added, and names of such in a text are text (encode_special_tokens)",
                 "a text of more than context tokens is cut into the fewest windows of nearly equal length, none longer than context",
-                "the pool runs over the tokens of all windows",
+                "the pool runs over the tokens of all windows; a text without tokens gets zeros",
             ],
         }  # fmt: skip
 
@@ -178,4 +192,5 @@ def subject_of(run: Run, layer: str | None) -> Pictures | Documents:
         backbone = PictureReading.network(run).eval()
         return Pictures(backbone, PictureReading.checked(backbone, layer or chosen_layer(run, backbone.layers)), run.store_side or run.size)
     network = TextReading.network(run).eval()
-    return Documents(run, network, Tokenizer.load(run.folder), TextReading.checked(network, layer or chosen_layer(run, network.layers)))
+    layer = TextReading.checked(network, layer or chosen_layer(run, network.layers))
+    return Documents(run, network, Tokenizer.load(run.folder), layer, columns=run.reading.get("text"))

@@ -6,6 +6,8 @@ here.
 
 from __future__ import annotations
 
+import torch
+
 from selfsup.exporting.picture_code import classes_code
 from selfsup.exporting.subjects import Documents
 
@@ -22,12 +24,12 @@ def onnx_text_code(subject: Documents) -> str:
     """With tokenizers, numpy and onnxruntime."""
     return "\n".join([
         "import numpy as np", "import onnxruntime", "from tokenizers import Tokenizer", "",
-        'tokenizer = Tokenizer.from_file("@FOLDER@/tokenizer.json")',
+        *tokenizer_code(),
         'session = onnxruntime.InferenceSession("@FOLDER@/model.onnx")', "",
         *windows_code(subject), "", "",
         f"def {'embedding' if subject.top is None else 'scores'}(text):",
-        "    ids, seen = windows(text)",
-        '    vectors = session.run(None, {"input_ids": ids, "attention_mask": seen})[0]',
+        *ids_code(subject),
+        '    vectors = session.run(None, {"input_ids": table, "attention_mask": seen})[0]',
         f"    return {joined(subject)}", "", "",
         *together_code(subject),
     ])  # fmt: skip
@@ -37,13 +39,13 @@ def torch_text_code(subject: Documents) -> str:
     """With tokenizers, numpy and torch."""
     return "\n".join([
         "import numpy as np", "import torch", "from tokenizers import Tokenizer", "",
-        'tokenizer = Tokenizer.from_file("@FOLDER@/tokenizer.json")',
+        *tokenizer_code(),
         'network = torch.export.load("@FOLDER@/model.pt2").module()', "",
         *windows_code(subject), "", "",
         "@torch.no_grad()",
         f"def {'embedding' if subject.top is None else 'scores'}(text):",
-        "    ids, seen = windows(text)",
-        "    vectors = network(torch.from_numpy(ids), torch.from_numpy(seen)).numpy()",
+        *ids_code(subject),
+        "    vectors = network(torch.from_numpy(table), torch.from_numpy(seen)).numpy()",
         f"    return {joined(subject)}", "", "",
         *together_code(subject),
     ])  # fmt: skip
@@ -54,9 +56,9 @@ def transformers_text_code(subject: Documents, kind: str, *, without_pooling: bo
     places = subject.places
     states = f"states[{places[0]}]" if len(places) == 1 else f"(states[{places[0]}] + states[{places[1]}]) / 2"
     pools = {
-        "mean": f"return ({states} * seen).sum(dim=1) / seen.sum(dim=1)",
-        "max": f'return ({states}).masked_fill(seen == 0, float("-inf")).amax(dim=1)',
-        "last": f"return ({states})[torch.arange(len(texts)), seen[:, :, 0].sum(dim=1) - 1]",
+        "mean": f"vectors = ({states} * seen).sum(dim=1) / seen.sum(dim=1)",
+        "max": f'vectors = ({states}).masked_fill(seen == 0, float("-inf")).amax(dim=1)',
+        "last": f"vectors = ({states})[torch.arange(len(texts)), seen[:, :, 0].sum(dim=1) - 1]",
     }
     return "\n".join([
         "import torch", f"from transformers import {kind}, AutoTokenizer", "",
@@ -64,21 +66,51 @@ def transformers_text_code(subject: Documents, kind: str, *, without_pooling: bo
         f'model = {kind}.from_pretrained("@FOLDER@"{", add_pooling_layer=False" if without_pooling else ""}).eval()', "", "",
         "@torch.no_grad()",
         "def embeddings(texts):",
-        '    rows = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")',
+        '    ids = tokenizer(texts, truncation=True, split_special_tokens=True).input_ids  # "[MASK]" in a text is text',
+        '    rows = tokenizer.pad({"input_ids": [row or [tokenizer.pad_token_id] for row in ids]}, return_tensors="pt")',
         "    states = model(**rows, output_hidden_states=True).hidden_states",
         "    seen = rows.attention_mask[:, :, None]",
         f"    {pools[subject.pool]}",
+        "    return vectors * torch.tensor([[len(row) > 0] for row in ids])  # zeros for a text without tokens",
     ])  # fmt: skip
 
 
-def sentence_code() -> str:
-    """With sentence-transformers."""
+def sentence_code(subject: Documents) -> str:
+    """With sentence-transformers, which stumbles over texts without tokens."""
     return "\n".join([
-        "from sentence_transformers import SentenceTransformer", "",
+        "import numpy as np", "from sentence_transformers import SentenceTransformer", "",
         'model = SentenceTransformer("@FOLDER@")', "", "",
         "def embeddings(texts):",
-        "    return model.encode(texts)",
+        f"    vectors = np.zeros((len(texts), {subject.network.width}), dtype=np.float32)  # zeros for a text without tokens",
+        "    full = [place for place, ids in enumerate(model.tokenizer(texts).input_ids) if ids]",
+        "    if full:",
+        "        vectors[full] = model.encode([texts[place] for place in full])",
+        "    return vectors",
     ])  # fmt: skip
+
+
+def tokenizer_code() -> list[str]:
+    """The tokeniser. That names of special tokens in a text are no such tokens is not kept in its file."""
+    return [
+        'tokenizer = Tokenizer.from_file("@FOLDER@/tokenizer.json")',
+        'tokenizer.encode_special_tokens = True  # "[MASK]" in a text is text',
+    ]
+
+
+def ids_code(subject: Documents) -> list[str]:
+    """From a text to its windows; one without tokens gets zeros, or of a model the scores that zeros have."""
+    if subject.top is None:
+        empty = f"np.zeros({subject.network.width}, dtype=np.float32)"
+    else:
+        with torch.no_grad():
+            scores = subject.result(torch.zeros(1, subject.network.width))[0]
+        empty = f"np.array({scores.tolist()}, dtype=np.float32)"
+    return [
+        "    ids = tokenizer.encode(text, add_special_tokens=False).ids",
+        "    if not ids:",
+        f"        return {empty}",
+        "    table, seen = windows(ids)",
+    ]
 
 
 def together_code(subject: Documents) -> list[str]:
@@ -95,10 +127,9 @@ def together_code(subject: Documents) -> list[str]:
 
 
 def windows_code(subject: Documents) -> list[str]:
-    """From a text to windows of nearly equal length, none longer than the context."""
+    """From ids of a text to windows of nearly equal length, none longer than the context."""
     return [
-        "", "def windows(text):  # ids, and which of them are of the text",
-        "    ids = tokenizer.encode(text, add_special_tokens=False).ids",
+        "", "def windows(ids):  # a table, and which places in it are of the text",
         f"    count = -(-len(ids) // {subject.network.context})",
         "    edges = [number * len(ids) // count for number in range(count + 1)]",
         "    lengths = np.diff(edges)",

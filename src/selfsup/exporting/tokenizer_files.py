@@ -10,8 +10,11 @@ from selfsup.data.tokens.tokenizer import FILE
 from selfsup.exporting.subjects import Documents
 
 
-def save_tokenizer(subject: Documents, folder: Path) -> None:
-    """Write the tokeniser without the step that puts special tokens around a text, which the network never saw there."""
+def save_tokenizer(subject: Documents, folder: Path, *, prompts: bool = False) -> None:
+    """Write the tokeniser without the step that puts special tokens around a text, which the network never saw there.
+
+    Names of special tokens in a text are text, as in training, but for `prompts`, where "[MASK]" has to mean the token.
+    """
     from selfsup.backbones.text_weights import write_json
 
     subject.tokenizer.save(folder)
@@ -22,7 +25,8 @@ def save_tokenizer(subject: Documents, folder: Path) -> None:
     told = read_json(folder / "tokenizer_config.json")
     padding = {} if "pad_token" in told else {"pad_token": told.get("eos_token") or next(iter(names_of(told)), None)}
     inputs = {"model_max_length": subject.network.context, "model_input_names": ["input_ids", "attention_mask"], "padding_side": "right"}
-    write_json({**told, **padding, **inputs}, folder / "tokenizer_config.json")
+    reading = {"split_special_tokens": not prompts}
+    write_json({**told, **padding, **inputs, **reading}, folder / "tokenizer_config.json")
 
 
 def names_of(told: dict[str, object]) -> list[str]:

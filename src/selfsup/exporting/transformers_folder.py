@@ -20,7 +20,7 @@ def write_transformers(subject: Documents, folder: Path) -> Written:
     found = with_head(subject)
     model = plain_model(subject) if isinstance(found, str) else found[0]
     model.save_pretrained(folder)
-    save_tokenizer(subject, folder)
+    save_tokenizer(subject, folder, prompts=not isinstance(found, str))
     kind = "AutoModelForTextEncoding" if subject.network.settings.configuration.get("is_encoder_decoder") else "AutoModel"
     loaded, pooling = loaded_model(folder, kind)
     width, difference = compared(subject, loaded)
