@@ -207,7 +207,7 @@ def test_a_box_in_a_crowd_is_learned_from() -> None:
     small, large = [0.3, 0.3, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0]
     for boxes, crowd in (([small], [False]), ([small, large], [False, True])):
         head.zero_grad()
-        head.loss(maps, [Objects(np.array(boxes), np.array([1, 0][: len(boxes)]), np.array(crowd))]).backward()
+        torch.autograd.backward(head.loss(maps, [Objects(np.array(boxes), np.array([1, 0][: len(boxes)]), np.array(crowd))]))
         pulls = head.fcos.head.classification_head.cls_logits.bias.grad
         assert pulls[1] < 0, "its class is wanted"
         assert (pulls[0] > 0) is not crowd[-1], "and the other is unwanted, though not in a crowd of it"

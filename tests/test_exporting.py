@@ -21,7 +21,7 @@ from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import embed
 from selfsup.exporting import FORMATS, export
 from selfsup.exporting.picture_code import pixels_code
-from selfsup.exporting.subjects import subject_of
+from selfsup.exporting.subjects import Pictures, subject_of
 from selfsup.exporting.whole_networks import PictureNetwork
 
 PICTURES = [
@@ -61,7 +61,9 @@ def test_pixels_are_those_of_the_run_to_the_bit(tmp_path: Path, side: int, chann
     """Also of what is transparent, of 16 bits and of floats, on their side or not."""
     run = picture_run(tmp_path / "run", "compact_convnet", size=28, side=side, channels=channels)
     defined: dict[str, Any] = {}
-    exec("\n".join(["import numpy as np", "from PIL import Image, ImageOps", *pixels_code(subject_of(run, None))]), defined)
+    subject = subject_of(run, None)
+    assert isinstance(subject, Pictures)
+    exec("\n".join(["import numpy as np", "from PIL import Image, ImageOps", *pixels_code(subject)]), defined)
     floats = np.linspace(-3, 5, 600, dtype=np.float32).reshape(20, 30)
     floats[3, 4:7] = np.nan, np.inf, -np.inf
     (tmp_path / "pictures").mkdir()
