@@ -65,12 +65,12 @@ def arguments_of(case: Case, place: Path) -> dict[str, Any]:
     return {**told, **case.columns}
 
 
-def compared(case: Case, place: Path, *, budget: str, number: int, out: Path) -> Compared:
-    """One comparison, made now or gone on with."""
+def compared(case: Case, place: Path, *, data: Path, budget: str, seed: int, out: Path) -> Compared:
+    """One comparison on `data` of a case that lies in `place`, made now or gone on with."""
     scoring = case.scoring
     return compare(
-        place / case.file, labels=scoring.labels, budget=budget, options=dict(case.options), labels_per_class=(scoring.first,),
-        draws=scoring.draws, seed=100 * number, out=out, resume=(out / FILE).is_file(), **arguments_of(case, place),
+        data, labels=scoring.labels, budget=budget, options=dict(case.options), labels_per_class=(scoring.first,),
+        draws=scoring.draws, seed=seed, out=out, resume=(out / FILE).is_file(), **arguments_of(case, place),
     )  # fmt: skip
 
 
@@ -105,7 +105,10 @@ def found_on(name: str, *, budget: str, repeats: int, out: Path) -> Found:
         return Found(**json.loads(file.read_text(encoding="utf-8")))
     case = CASES[name]
     place = saved(name, case.place(name, out))
-    several = [compared(case, place, budget=budget, number=number, out=out / f"{name}-{number}") for number in range(repeats)]
+    several = [
+        compared(case, place, data=place / case.file, budget=budget, seed=100 * number, out=out / f"{name}-{number}")
+        for number in range(repeats)
+    ]
     truth = truth_of(case, place, several[0], out / f"{name}-all")
     shares = []
     for one in several:

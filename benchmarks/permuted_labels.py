@@ -14,10 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from comparison_regret import arguments_of
+from comparison_regret import compared
 from real_data import saved
-from selfsup import compare
-from selfsup.comparison import Compared
 from tasks import CASES, Case
 
 
@@ -41,17 +39,6 @@ def shuffled(case: Case, place: Path, *, seed: int) -> Path:
     return file
 
 
-def compared(name: str, *, budget: str, seed: int, out: Path) -> Compared:
-    """The comparison on shuffled labels."""
-    case = CASES[name]
-    place = saved(name, case.place(name, out))
-    return compare(
-        shuffled(case, place, seed=seed), labels=case.scoring.labels, budget=budget, options=dict(case.options),
-        labels_per_class=(case.scoring.first,), draws=case.scoring.draws, seed=seed, out=out / f"{name}-shuffled",
-        **arguments_of(case, place),
-    )  # fmt: skip
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", choices=list(CASES))
@@ -60,7 +47,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     for name in asked.data:
-        found = compared(name, budget=asked.budget, seed=asked.seed, out=asked.out)
+        case = CASES[name]
+        place = saved(name, case.place(name, asked.out))
+        data, out = shuffled(case, place, seed=asked.seed), asked.out / f"{name}-shuffled"
+        found = compared(case, place, data=data, budget=asked.budget, seed=asked.seed, out=out)
         first = found.answer.uses[0].standing.standings[0]
         worse = {one.unit for use in found.answer.uses for one in use.standing.standings if one.verdict == "worse"}
         verdicts = ", ".join(f"{use.probe} {use.labels_per_class}: {use.standing.answer}" for use in found.answer.uses)
