@@ -19,7 +19,7 @@ from scipy import stats
 from made_up_scores import Made
 from other_procedures import PROCEDURES
 from selfsup.comparison.differences import differences, p_values
-from selfsup.comparison.dropping import clearly_below
+from selfsup.comparison.dropping import droppable
 from selfsup.comparison.efficiency import label_efficiency
 from selfsup.comparison.estimates import ASSUMED_SEED_SPREAD, Estimates, estimate
 from selfsup.comparison.outlook import outlook
@@ -216,20 +216,19 @@ def halving(times: int) -> None:
             ("1, 3, 5, … points below", spaced, 0.015), ("the same, seeds differ by 3 points", spaced, 0.03),
         ]  # fmt: skip
         for name, below, spread in cases:
-            for keep in (2, 4):
-                made, rng = Made(seeds=1, seed_spread=spread), np.random.default_rng(0)
-                rungs = [clearly_below(made.tables(below, rng), made.sample(), keep=keep) for _ in range(times)]
-                lost = np.mean(["unit 0" in rung.dropped for rung in rungs])
-                simple = np.mean([list(rung.below).index("unit 0") >= keep for rung in rungs])
-                yield [
-                    name,
-                    str(keep),
-                    percent(float(lost)),
-                    percent(float(simple)),
-                    f"{np.mean([len(rung.dropped) for rung in rungs]):.1f}",
-                ]
+            made, rng = Made(seeds=1, seed_spread=spread), np.random.default_rng(0)
+            rungs = [droppable(made.tables(below, rng), made.sample(), keep=2) for _ in range(times)]
+            numbers = [[int(unit.split()[-1]) for unit in rung.losses] for rung in rungs]  # best first
+            gone = [{int(unit.split()[-1]) for unit in rung.dropped} for rung in rungs]
+            left = [len(below) - len(some) for some in gone]
+            lost = [min(below[unit] for unit in set(order) - some) for order, some in zip(numbers, gone, strict=True)]
+            ranked = [min(below[unit] for unit in order[:4]) for order in numbers]
+            yield [
+                name, percent(np.mean([0 in some for some in gone])), f"{100 * np.mean(lost):.2f}", f"{np.mean(left):.1f}",
+                percent(np.mean([0 not in order[:4] for order in numbers])), f"{100 * np.mean(ranked):.2f}",
+            ]  # fmt: skip
 
-    columns = ["8 tasks", "to keep", "the best dropped", "by keeping just so many", "dropped"]
+    columns = ["8 tasks", "the best dropped", "points lost by it", "left", "the best dropped, keeping four", "points lost by it"]
     show("A rung of halving: how often the truly best task is dropped, per cent", columns, rows())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from selfsup.comparison.dropping import clearly_below
+from selfsup.comparison.dropping import droppable, expected_loss
 from selfsup.comparison.estimates import estimate
 from selfsup.comparison.power import Design, Variation, needs, visible
 from selfsup.probing.intervals import Sample
@@ -56,23 +56,33 @@ def test_what_is_needed_is_enough_and_no_more() -> None:
     assert needs(estimate(tables, even(300)), 0.5).words.count(".") == 2  # the point of the number, and the full stop
 
 
-def test_a_unit_is_dropped_only_clearly_below_the_cut() -> None:
+def test_units_are_dropped_that_hardly_cost_anything() -> None:
     rng = np.random.default_rng(0)
     tables = {name: (rng.random((1, 5, 400)) < level).astype(float) for name, level in (("a", 0.9), ("b", 0.88), ("c", 0.86), ("d", 0.5))}
-    rung = clearly_below(tables, even(400), keep=2)
-    assert (rung.cut, rung.dropped) == ("b", ("d",))
-    assert list(rung.below) == ["a", "b", "c", "d"]
-    assert rung.below["b"].value == 0
-    assert clearly_below(tables, even(400), keep=2, protected=["d"]).dropped == ()
-    assert clearly_below(tables, even(400), keep=9).dropped == ()
-    assert clearly_below(tables, even(400), keep=2, seed_spread=0.3).dropped == ()
+    rung = droppable(tables, even(400), keep=2)
+    assert rung.dropped == ("d", "c")
+    assert list(rung.losses) == ["a", "b", "c", "d"]
+    assert rung.losses["d"] < 1e-6 < rung.losses["c"] < 0.01 < rung.losses["a"] == np.inf
+    assert droppable(tables, even(400), keep=1, tolerance=rung.losses["b"]).dropped == ("d", "c")  # it is the sum that counts
+    assert droppable(tables, even(400), keep=1, tolerance=0.1).dropped == ("d", "c", "b")
+    assert droppable(tables, even(400), keep=3, tolerance=0.1).dropped == ("d",)
+    assert droppable(tables, even(400), keep=2, protected=["d"]).dropped == ("c",)
+    assert droppable(tables, even(400), keep=9).dropped == ()
+    assert droppable(tables, even(400), keep=2, seed_spread=0.3).dropped == ()
     with pytest.raises(ValueError, match="at least 1"):
-        clearly_below(tables, even(400), keep=0)
+        droppable(tables, even(400), keep=0)
 
 
-def test_the_cut_is_a_t_interval_with_the_spread_of_seeds() -> None:
+@pytest.mark.parametrize(("behind", "freedom"), [(0.0, 4.0), (0.03, 4.0), (0.01, 60.0)])
+def test_the_expected_loss_is_the_mean_of_what_lies_above(behind: float, freedom: float) -> None:
+    drawn = -behind + 0.02 * stats.t.rvs(freedom, size=1_000_000, random_state=0)
+    assert expected_loss(behind, 0.02, freedom) == pytest.approx(np.maximum(drawn, 0).mean(), rel=0.02)
+
+
+def test_losses_know_the_spread_of_seeds_and_items() -> None:
     rng = np.random.default_rng(1)
-    a, b = (rng.random((1, 1, 300)) < 0.9).astype(float), (rng.random((1, 1, 300)) < 0.8).astype(float)
-    found = clearly_below({"a": a, "b": b}, even(300), keep=1, seed_spread=0.01).below["b"]
+    a, b = (rng.random((1, 1, 300)) < 0.9).astype(float), (rng.random((1, 1, 300)) < 0.88).astype(float)
     error = (2 * 0.01**2 + stats.sem((b - a)[0, 0]) ** 2) ** 0.5
-    assert found.high - found.value == pytest.approx(1.96 * error, rel=0.01)
+    z = (a - b).mean() / error
+    found = droppable({"a": a, "b": b}, even(300), keep=1, seed_spread=0.01).losses["b"]
+    assert found == pytest.approx(error * (stats.norm.pdf(z) - z * stats.norm.sf(z)), rel=0.1)

@@ -1,4 +1,4 @@
-"""Climbing: units are trained rung by rung, scored on items that choose, and dropped where they are clearly behind."""
+"""Climbing: units are trained rung by rung, scored on items that choose, and dropped where that hardly costs anything."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from selfsup.comparison.dropping import clearly_below
+from selfsup.comparison.dropping import droppable
 from selfsup.comparison.measuring import settings_of
-from selfsup.comparison.plan import Ladder, ladder, rung_count, steps_in
+from selfsup.comparison.plan import MOST_WITHOUT_HALVING, Ladder, ladder, rung_count, steps_in
 from selfsup.comparison.state import State
 from selfsup.comparison.units import Unit
 from selfsup.comparison.validation import Validation
@@ -23,6 +23,9 @@ from selfsup.train.schedule import COOL_DOWN
 
 LATE = 0.05
 """Share of the time for training by which it may be overrun, before finalists are trained with fewer seeds."""
+
+FEWEST = 2
+"""So many units are trained to the end and with several seeds, however far the others are behind: one alone tells nothing apart."""
 
 Tables = Mapping[str, Float[np.ndarray, "R n"]]
 
@@ -79,14 +82,14 @@ class Climb:
             left -= len(alive) * (rung.seconds - trained * (1 - COOL_DOWN) + self.overhead)
             alive = self._trained(alive, tables)
             rungs = len(ahead.rungs) - 1
-            going_on = self._judged(alive, tables, rung.seconds, ahead.rungs[1].expected if rungs else ahead.finalists, last=not rungs)
+            going_on = self._judged(alive, tables, rung.seconds, last=not rungs)
             trained, alive = rung.seconds, going_on
             if not rungs:
                 break
             left = self._left(left)
             ahead = self.planned(len(alive), left=left, trained=trained, rungs=rungs)
         left = self._left(left)
-        finalists = sorted(alive, key=lambda unit: -self._value(tables[unit.name]))[: ahead.finalists]
+        finalists = self._finalists(alive, tables, ahead.finalists)
         seeds = self._seeds(ahead, len(finalists), left)
         further = [(unit, self.seed + number) for unit in finalists for number in range(1, seeds)]
         for run in self.train(self.data, [self._wanted(unit, self.history[-1].steps[unit.name], seed) for unit, seed in further]):
@@ -94,6 +97,17 @@ class Climb:
                 self.lost.add(run.wanted.out.name)
                 self.told(f"{run.wanted.name} (seed {run.wanted.settings['seed']}) is left out: {run.reason}")
         return finalists, seeds
+
+    def _finalists(self, alive: Sequence[Unit], tables: Mapping[str, np.ndarray], most: int) -> list[Unit]:
+        """Those that are trained with several seeds, best first: not who would hardly win by that, but where all are trained to the end."""
+        best = sorted(alive, key=lambda unit: -self._value(tables[unit.name]))[:most]
+        behind = self._droppable(best, tables) if len(self.state.measured) > MOST_WITHOUT_HALVING else ()
+        return [unit for unit in best if unit.name not in behind]
+
+    def _droppable(self, units: Sequence[Unit], tables: Mapping[str, np.ndarray], protected: Sequence[str] = ()) -> tuple[str, ...]:
+        assert self.validation is not None
+        every = {unit.name: tables[unit.name][None] for unit in units}
+        return droppable(every, self.validation.sample, keep=FEWEST, protected=protected).dropped
 
     def _seeds(self, ahead: Ladder, finalists: int, left: float) -> int:
         """The seeds that were planned, or as many as there is still time for on a machine that became slower; a run too late is let go."""
@@ -124,23 +138,18 @@ class Climb:
             self.state.save()
         return self.state.left[number]
 
-    def _judged(self, alive: Sequence[Unit], tables: Mapping[str, np.ndarray], seconds: float, wanted: int, *, last: bool) -> list[Unit]:
+    def _judged(self, alive: Sequence[Unit], tables: Mapping[str, np.ndarray], seconds: float, *, last: bool) -> list[Unit]:
         """Who goes on, and a line of history. At the last rung nobody is dropped; before it, one unit of each kind of task stays."""
         scores = {unit.name: self._value(tables[unit.name]) for unit in alive}
         steps = {unit.name: self._steps(unit, seconds) for unit in alive}
-        staying = {unit.name for unit in alive}
+        dropped: tuple[str, ...] = ()
         if not last:
-            assert self.validation is not None
             protected = [max((u.name for u in alive if u.kind == kind), key=scores.__getitem__) for kind in {unit.kind for unit in alive}]
-            found = clearly_below(
-                {unit.name: tables[unit.name][None] for unit in alive}, self.validation.sample, keep=wanted, protected=protected
-            )
-            staying -= set(found.dropped)
-        dropped = tuple(unit.name for unit in alive if unit.name not in staying)
+            dropped = self._droppable(alive, tables, protected)
         self.history.append(Climbed(seconds, steps, scores, dropped))
         if dropped:
-            self.told(f"dropped after {seconds:.0f} s, clearly behind: {', '.join(dropped)}")
-        return [unit for unit in alive if unit.name in staying]
+            self.told(f"dropped after {seconds:.0f} s, too far behind to be likely to win: {', '.join(dropped)}")
+        return [unit for unit in alive if unit.name not in dropped]
 
     def _value(self, table: Float[np.ndarray, "R n"]) -> float:
         assert self.validation is not None
