@@ -82,9 +82,9 @@ def compare(
     `options` are those of tasks, for all that have them or as "task.option" for one. `budget` is the time for everything but decoding:
     about 65 % for pretraining, 15 % for baselines, 20 % for scoring. With more than three units those that are hardly likely to win are
     dropped at rungs, by validation inside the labels that are not tested; finalists are trained with `seeds` seeds. With `audit`, views of
-    pictures that break the labels are off, unless `options` say otherwise. `labels`, `probes`, `labels_per_class`, `draws` and `weights` are
-    as for `evaluate`, the rest as for `pretrain`; where nothing else is said a fifth is held out and tested. Everything lies in `out`: the
-    runs, results.json and report.html. With `resume` it goes on where it was stopped.
+    pictures that break the labels are off, unless `options` say otherwise. `labels`, `probes`, `labels_per_class`, `draws` and `weights`
+    are as for `evaluate`, the rest as for `pretrain`; where nothing else is said a fifth is held out and tested. Everything lies in
+    `out`: the runs, results.json and report.html. With `resume` it goes on where it was stopped.
     `threads` are those of each training. `on` spreads trainings over the cores of this machine ("ray") or over a cluster of Ray
     ("ray:ADDRESS"), with the same answer, sooner. Raises ValueError for what cannot be compared.
     """
