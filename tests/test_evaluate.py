@@ -17,6 +17,7 @@ from selfsup.data import make_split, open_source, open_store
 from selfsup.embedding import embed
 from selfsup.evaluation import Results, baselines, evaluate, pictures
 from selfsup.evaluation.copies import near_copies
+from selfsup.finetuning import fine_tuned
 from selfsup.run import Run
 
 COUNT = 300
@@ -203,6 +204,24 @@ def test_groups_stay_whole(make_run: MakeRun) -> None:
     assert results.test == 60
     with pytest.raises(ValueError, match="both sides"):
         evaluate(make_run("random"), IMAGES, labels=TARGETS, groups=groups, **QUICK)
+
+
+def test_fine_tuning_holds_back_whole_groups_of_its_draw(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[np.ndarray, np.ndarray | None]] = []
+
+    def recording(network: Any, reading: Any, *, rows: np.ndarray, groups: np.ndarray | None, **more: Any) -> Any:
+        seen.append((rows, groups))
+        return fine_tuned(network, reading, rows=rows, groups=groups, **more)
+
+    monkeypatch.setattr("selfsup.evaluation.finetuned.fine_tuned", recording)
+    groups = [f"group {number // 10}" for number in range(COUNT)]
+    run = make_run(groups=groups)
+    asked = QUICK | {"probes": ("finetune",), "labels_per_class": (5,)}
+    evaluate(run, IMAGES, labels=TARGETS, **asked)
+    assert len(seen) == 5
+    assert all(members is not None and [groups[row] for row in rows] == members.tolist() for rows, members in seen)
+    evaluate(run, IMAGES, labels=TARGETS, groups="none", **asked)
+    assert [members for _, members in seen[5:]] == [None] * 5
 
 
 def test_skewed_and_partly_labelled(make_run: MakeRun) -> None:

@@ -29,7 +29,10 @@ def evaluate(
     weights: Annotated[
         str | None, typer.Option(metavar="PATH", help="Weights you already have: one more row to beat.", show_default=False)
     ] = None,
-    groups: Annotated[str | None, typer.Option(metavar="COLUMN", help="What stays on one side of the split.", show_default=False)] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="What stays on one side of the split; by default as the run did; or none.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default the folder the runs are in.", show_default=False)] = None,
     boxes: Annotated[

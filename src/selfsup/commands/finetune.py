@@ -27,7 +27,8 @@ def finetune(
         typer.Option("--set", metavar="OPTION=VALUE", help="Of the views of pictures: flip, turn, crop, jitter, … Repeatable."),
     ] = None,
     groups: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="What is held back together; by default as the run did.", show_default=False)
+        str | None,
+        typer.Option(metavar="COLUMN", help="What is held back together, or none; else as the run did.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
     kind: Annotated[str, KIND] = "auto",

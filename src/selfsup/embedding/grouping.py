@@ -10,9 +10,17 @@ from selfsup.data import Split, make_split
 from selfsup.embedding.reading import Reading
 from selfsup.run import Run
 
+NO_GROUPS = "none"
+"""What is asked for where a run has groups that do not matter here."""
+
 
 def groups_of(groups: Any, run: Run, reading: Reading[Any]) -> np.ndarray | None:
-    """The group of each item: by `groups`, as `pretrain` takes it, else as the run's split has them; None where neither says anything."""
+    """The group of each item: by `groups`, as `pretrain` takes it, else as the run's split has them; None where neither says anything.
+
+    "none" asks for no groups, though the run has some.
+    """
+    if isinstance(groups, str) and groups == NO_GROUPS:
+        return None
     if groups is not None:
         split = make_split(reading.listed, groups=groups, columns=reading.listed_columns)
     elif run.split_file.is_file():

@@ -29,7 +29,7 @@ class Finetuned:
 def score_finetuned(
     run: Run, network: nn.Module, reading: Reading[Any], *, problem: Problem, settings: Sequence[Setting], told: Told
 ) -> dict[Setting, Finetuned]:
-    """The settings that ask for fine-tuning. Each draw chooses inside its own labels, with the recipe of `finetune`."""
+    """The settings that ask for fine-tuning. Each draw chooses inside its own labels, groups held back whole, as `finetune` does."""
     recipe, options = kind_of(run.kind, run.folder).recipe(run, balanced=problem.skewed, views={})
     plan = Plan(len(problem.classes), problem.reference, recipe, options)
     found = {}
@@ -37,7 +37,8 @@ def score_finetuned(
         draws, scores, kept = problem.draws[setting.labels_per_class], [], 0
         for number, draw in enumerate(draws):
             told(f"run {run.name}, fine-tuned ({setting.labels_per_class} labels a class, draw {number + 1} of {len(draws)})")
-            done = fine_tuned(network, reading, rows=draw, targets=problem.targets[draw], plan=plan, seed=number)
+            groups = None if problem.members is None else problem.members[draw]
+            done = fine_tuned(network, reading, rows=draw, targets=problem.targets[draw], plan=plan, groups=groups, seed=number)
             scores.append((done.classifier.predict(reading, problem.test), done.choice.layer))
             kept += done.share == 0
         found[setting] = Finetuned(collect(scores, problem.truth), kept)

@@ -90,8 +90,8 @@ class Problem:
     """Rows are those of the reading, whose items are called `noun`. `targets` is -1 where there is no label, or a class that was left out.
 
     `seen` says that tested items took part in pretraining; `draws` holds for each number of labels the labelled rows of each draw;
-    `learnable` are the rows that may be learned from without labels, `reference` a sample of them; `groups` the group of each tested row;
-    `notes` what a reader of the scores must know.
+    `learnable` are the rows that may be learned from without labels, `reference` a sample of them; `members` the group of each row, where
+    there are groups; `notes` what a reader of the scores must know.
     """
 
     ids: list[str]
@@ -99,7 +99,7 @@ class Problem:
     targets: Int[np.ndarray, "n"]
     train: Int[np.ndarray, "a"]
     test: Int[np.ndarray, "N"]
-    groups: np.ndarray | None
+    members: np.ndarray | None
     draws: Mapping[LabelsPerClass, Sequence[Int[np.ndarray, "m"]]]
     learnable: Int[np.ndarray, "l"]
     reference: Int[np.ndarray, "r"]
@@ -123,6 +123,11 @@ class Problem:
     def truth(self) -> Int[np.ndarray, "N"]:
         """Class numbers of the tested rows."""
         return np.asarray(self.targets[self.test])
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each tested row."""
+        return None if self.members is None else np.asarray(self.members[self.test])
 
     def task(self) -> tuple[Int[np.ndarray, "n"], Task]:
         """The rows whose features are needed, in order, and the task in terms of their positions."""
@@ -169,7 +174,7 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     reference = np.sort(np.random.default_rng([seed, len(learnable)]).permutation(learnable)[:REFERENCE])
     tested = np.flatnonzero((targets >= 0) & test)
     problem = Problem(
-        reading.ids, classes, targets, train, tested, None if members is None else members[tested], drawn, learnable, reference, seen, seed,
+        reading.ids, classes, targets, train, tested, members, drawn, learnable, reference, seen, seed,
         noun, unmatched=list(found.unmatched), notes=notes,
     )  # fmt: skip
     return problem if protocol.tested is None else thinned(problem, protocol.tested)
@@ -179,8 +184,7 @@ def thinned(problem: Problem, tested: int) -> Problem:
     """The problem with at most so many tested items, classes in proportion, and as few that standardise (but at least 400)."""
     chosen = subsample(problem.truth, limit=tested, seed=problem.seed)
     reference = np.sort(np.random.default_rng([problem.seed, tested]).permutation(problem.reference)[: max(tested, FEWEST_REFERENCE)])
-    groups = None if problem.groups is None else problem.groups[chosen]
-    return replace(problem, test=problem.test[chosen], groups=groups, reference=reference)
+    return replace(problem, test=problem.test[chosen], reference=reference)
 
 
 def parts_in_runs(runs: Sequence[Run], reading: Reading[Any]) -> list[str | None]:

@@ -50,10 +50,10 @@ def finetune(
     It begins as the linear probe that `evaluate` scores, and goes on from there as far as labels that are held back in turn say that it
     helps: where it does not, the model is the linear probe, and says so. With `compare=False` it is fine-tuned all the way. `labels` are
     what `evaluate` takes; all of them are learned from. `views` change how pictures are varied in training (`{"flip": 0.0}`); by default as
-    in pretraining, but gently. `groups` are what `pretrain` takes, by default the run's own: they are held back whole, since what is nearly
-    equal to something learned from says nothing of what is new. Everything random follows from `seed`. `out` is a new folder, by default in
-    the run's; `kind`, `text`, `id`, `language` and `encoding` are as for `embed`. Items that cannot be read are skipped, and named in the
-    model's notes.
+    in pretraining, but gently. `groups` are what `pretrain` takes, by default the run's own, or "none": they are held back whole, since
+    what is nearly equal to something learned from says nothing of what is new. Everything random follows from `seed`. `out` is a new
+    folder, by default in the run's; `kind`, `text`, `id`, `language` and `encoding` are as for `embed`. Items that cannot be read are
+    skipped, and named in the model's notes.
     Raises ValueError for labels with fewer than two classes, and for an `out` that holds anything.
     """
     run = run if isinstance(run, Run) else Run.open(run)

@@ -17,7 +17,7 @@ from torch import nn
 
 from selfsup.embedding import Reading
 from selfsup.finetuning.classifier import Start
-from selfsup.probing.choice import Choice, choose, choose_grouped, default_layer
+from selfsup.probing.choice import Choice, choose, default_layer
 from selfsup.probing.probes import Standardiser, linear_weights
 from selfsup.train.distributed import device
 
@@ -41,10 +41,9 @@ class Frozen:
         `groups` of the labelled items are held back whole.
         """
         layer = default_layer(list(self.layers))
-        if groups is not None:
-            return choose_grouped(self.layers, self.targets, groups, default=layer, balanced=self.balanced, seed=seed)
         return choose(
-            self.layers, self.targets, probe="linear", labels_per_class="all", default=layer, balanced=self.balanced, seed=seed
+            self.layers, self.targets, probe="linear", labels_per_class="all", default=layer, groups=groups, balanced=self.balanced,
+            seed=seed,
         )  # fmt: skip
 
     def start(self, choice: Choice, inside: Int[np.ndarray, "m"] | None = None) -> Start:

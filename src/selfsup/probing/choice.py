@@ -66,37 +66,23 @@ def choose(
     probe: str,
     labels_per_class: int | str,
     default: str,
+    groups: Shaped[np.ndarray, "n"] | None = None,
     balanced: bool = False,
     seed: int = 0,
 ) -> Choice:
-    """The best layer and strength for `probe`, judged inside these labelled items; `default` is the layer where they are too few."""
+    """The best layer and strength for `probe`, judged inside these labelled items; `default` is the layer where they are too few.
+
+    `groups` of items are held back whole; `default` also where that leaves one class to tell.
+    """
     sizes = np.unique_counts(targets).counts
     if np.median(sizes) < FEWEST or (labels_per_class != "all" and int(labels_per_class) < FEWEST):
         return Choice(default)
     used = subsample(targets, limit=MOST, seed=seed)
     features, targets = {name: rows[used] for name, rows in features.items()}, targets[used]
-    folds = stratified_folds(targets, folds=FOLDS, seed=seed)
+    folds = stratified_folds(targets, folds=FOLDS, seed=seed, groups=None if groups is None else groups[used])
+    if groups is not None and len(np.unique(targets[folds >= 0])) < 2:
+        return Choice(default)
     return choose_in(folds, features, targets, probe=probe, labels_per_class=labels_per_class, balanced=balanced)
-
-
-def choose_grouped(
-    features: Features,
-    targets: Int[np.ndarray, "n"],
-    groups: Shaped[np.ndarray, "n"],
-    *,
-    default: str,
-    balanced: bool = False,
-    seed: int = 0,
-) -> Choice:
-    """The same for the linear probe with all labels, whose groups are held back whole; `default` also where that leaves one class."""
-    if np.median(np.unique_counts(targets).counts) < FEWEST:
-        return Choice(default)
-    used = subsample(targets, limit=MOST, seed=seed)
-    features, targets = {name: rows[used] for name, rows in features.items()}, targets[used]
-    folds = stratified_folds(targets, folds=FOLDS, seed=seed, groups=groups[used])
-    if len(np.unique(targets[folds >= 0])) < 2:
-        return Choice(default)
-    return choose_in(folds, features, targets, probe="linear", labels_per_class="all", balanced=balanced)
 
 
 def choose_in(
