@@ -84,7 +84,7 @@ def page(folder: Path) -> Page:
 
 def test_opens_with_the_verdict(page: Page) -> None:
     assert page.texts[page.texts.index("selfsup report on digits.npz") + 1].startswith("SimCLR beats raw pixels by 17.")
-    assert "95 % interval of the difference: 16.2 to 18.3 points." in page.text
+    assert "95 % interval of the difference to raw pixels: 16.2 to 18.3 points." in page.text
     assert "Rotation and raw pixels are not told apart: +0.4 points, 95 % interval −0.6 to +1.5" in page.text
     assert "DAE is 6.6 points worse than raw pixels" in page.text
 

@@ -86,7 +86,7 @@ def _explanation(collected: Collected, results: Results | None, deciding: Compar
     what = scored + (f", on {plural(int(test), f'held-out {results.noun}')}." if test else ".")
     if deciding is None:
         return tag("p", what + " No baseline was scored beside it, so the number alone says little.", class_="under")
-    between = f"95 % interval of the difference: {_range(deciding)} points. "
+    between = f"95 % interval of the difference to {deciding.against}: {_range(deciding)} points. "
     meaning = {
         "better": f"Pretraining helped; the strongest baseline is {deciding.against}. ",
         "worse": f"Pretraining did not help here; the strongest baseline, {deciding.against}, does better. ",
