@@ -21,11 +21,9 @@ import torch
 
 import selfsup
 from command_line import failure
-from selfsup.comparison import Compared, climbing, cluster, on_ray
-from selfsup.comparison.cores import own_cores
-from selfsup.comparison.place import Place, place_of
+from selfsup.cluster import Place, check_machines, joining, machines, missing_here, own_cores, place_of, versions
+from selfsup.comparison import Compared, climbing
 from selfsup.comparison.plan import Ladder, Rung, cost, waiting
-from selfsup.comparison.trial import missing_here, versions
 from selfsup.comparison.words import sentences
 from selfsup.run import Run
 from test_comparison import compared as whole
@@ -62,14 +60,14 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as held:
         patch.setenv("HOME", str(home))
-        patch.setattr(cluster, "core_count", lambda: 2)
-        held.enter_context(cluster.cluster(None))
+        patch.setattr(joining, "core_count", lambda: 2)
+        held.enter_context(joining.cluster(None))
         yield Cluster(home, held)
 
 
 def members() -> dict[int, str]:
     """The processes of our cluster by number, but for this one: those that have its token."""
-    token, found = cluster._token().encode(), {}
+    token, found = joining._token().encode(), {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if token in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
@@ -240,11 +238,11 @@ def test_a_machine_with_other_versions_is_named(two_workers: Cluster, tmp_path: 
     import ray
 
     nodes = [node["NodeID"] for node in ray.nodes()]
-    on_ray.check_machines(tmp_path, str(tmp_path), nodes)
+    check_machines(tmp_path, str(tmp_path), nodes)
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(on_ray, "versions", lambda: versions() | {"torch": "1.0"})
+    monkeypatch.setattr(machines, "versions", lambda: versions() | {"torch": "1.0"})
     with pytest.raises(ValueError, match=rf"the machine {socket.gethostname()} .* has torch {torch.__version__.partition('+')[0]}"):
-        on_ray.check_machines(tmp_path, None, nodes)
+        check_machines(tmp_path, None, nodes)
 
 
 def test_a_folder_that_is_not_shared_is_named(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ ORDER = (
     "samples",
     "contract",
     "trained",
+    "cluster",
     "generation",
     "pretraining",
     "embedding",

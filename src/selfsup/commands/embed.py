@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +29,14 @@ def embed(
     id: IdColumn = None,
     language: Language = None,
     encoding: Encoding = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="ray[:ADDRESS]", help="Embed on all cores here, or on a cluster of Ray.", show_default=False)
+    ] = None,
 ) -> None:
     """Write an embedding of every picture or document: id, path and vector, as Parquet."""
     given = dict(locals())
     from selfsup.embedding import embed as embed_data
 
     found = embed_data(given.pop("run"), given.pop("data"), **given)
-    print(f"{found.count} embeddings of {found.width} numbers from layer {found.layer}: {found.file}")
+    if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        print(f"{found.count} embeddings of {found.width} numbers from layer {found.layer}: {found.file}")

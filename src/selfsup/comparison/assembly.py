@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
+from selfsup.cluster import Place, place_of
 from selfsup.comparison.answer import Answer, answered
 from selfsup.comparison.climbing import Climb
 from selfsup.comparison.label_audit import audited
 from selfsup.comparison.labelled import check_labels
 from selfsup.comparison.measuring import decode, measure
-from selfsup.comparison.place import Place, place_of
 from selfsup.comparison.plan import PRETRAINING
 from selfsup.comparison.plan_words import plan_in_words
 from selfsup.comparison.progress import Telling
