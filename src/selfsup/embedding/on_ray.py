@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def write_on_ray(place: Place, writer: ShardWriter, numbers: Sequence[int], told
         return
     told("joining the cluster" if place.address else "beginning a cluster on this machine")
     resources = {"CPU": float(THREADS), **({"GPU": 1.0} if device().type == "cuda" else {})}
-    with cluster(place.address):
+    with cluster(place.address), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Ray Data warns of settings of its own that nobody made
         import ray
 
         nodes = [node for node in alive() if fits(node, resources)]
