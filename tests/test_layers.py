@@ -37,6 +37,7 @@ ORDER = (
     "downstream",
     "exporting",
     "reporting",
+    "searching",
     "auditing",
     "comparison",
     "doctor",

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from selfsup.pretraining import pretrain as pretrain
     from selfsup.reporting.report import report as report
     from selfsup.run import Run as Run
+    from selfsup.searching import Found as Found
+    from selfsup.searching import Indexed as Indexed
+    from selfsup.searching import index as index
+    from selfsup.searching import search as search
     from selfsup.tasks import TASKS as TASKS
 
 __version__ = "0.1.0"
@@ -45,6 +49,8 @@ _HOMES = {
     "Compared": "selfsup.comparison",
     "Embeddings": "selfsup.embedding",
     "Exported": "selfsup.exporting",
+    "Found": "selfsup.searching",
+    "Indexed": "selfsup.searching",
     "Model": "selfsup.finetuning",
     "Predictions": "selfsup.finetuning",
     "Pretext": "selfsup.pretext",
@@ -65,10 +71,12 @@ _HOMES = {
     "export": "selfsup.exporting",
     "finetune": "selfsup.finetuning",
     "generate": "selfsup.generation",
+    "index": "selfsup.searching",
     "predict": "selfsup.finetuning",
     "pretrain": "selfsup.pretraining",
     "reconstruct": "selfsup.generation",
     "report": "selfsup.reporting",
+    "search": "selfsup.searching",
 }
 
 

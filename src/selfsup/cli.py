@@ -6,7 +6,19 @@ import os
 import sys
 from collections.abc import Sequence
 
-from selfsup.commands import audit, compare, embed, evaluate, export, finetune, generate, pretrain, tell  # noqa: F401 # each joins the application
+from selfsup.commands import (  # noqa: F401 # each joins the application
+    audit,
+    compare,
+    embed,
+    evaluate,
+    export,
+    finetune,
+    generate,
+    index,
+    pretrain,
+    search,
+    tell,
+)
 from selfsup.commands.application import app
 
 

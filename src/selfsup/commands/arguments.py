@@ -35,6 +35,7 @@ Vocabulary = Annotated[
     int | None, typer.Option(min=257, help="Words of the tokeniser that is trained.", rich_help_panel="Text", show_default=False)
 ]
 Context = Annotated[int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)]
+Collection = Annotated[str, typer.Option(metavar="NAME", help="Of a server's collections, which.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16; auto measures.", rich_help_panel="Training")]
 
 

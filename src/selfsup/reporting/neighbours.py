@@ -97,7 +97,7 @@ def _thumbnails(run: Run, names: set[str]) -> dict[str, NDArray[np.uint8]]:
     found: dict[str, NDArray[np.uint8]] = {}
     for name in sorted(names & at.keys()):
         try:
-            found[name] = _small(*source.read(at[name], side=_PIXELS))
+            found[name] = unstretched(*source.read(at[name], side=_PIXELS), most=_PIXELS)
         except (OSError, ValueError):
             continue
     if not found:
@@ -105,8 +105,8 @@ def _thumbnails(run: Run, names: set[str]) -> dict[str, NDArray[np.uint8]]:
     return found
 
 
-def _small(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """A picture that was stretched to a square, inside a square of `_PIXELS` in its own shape (height, width); never enlarged."""
+def unstretched(pixels: NDArray[np.uint8], shape: tuple[int, int], *, most: int) -> NDArray[np.uint8]:
+    """A picture that was stretched to a square, in its own shape (height, width) inside a square of `most` pixels; never enlarged."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    scale = min(1.0, _PIXELS / max(shape))
+    scale = min(1.0, most / max(shape))
     return np.asarray(image.resize((max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))), Image.Resampling.LANCZOS))

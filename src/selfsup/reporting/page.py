@@ -14,10 +14,17 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _HEADING = re.compile(r'<section id="([^"]+)"><h2>(.*?)</h2>', re.DOTALL)
 
 
-def page(title: str, sections: Sequence[Html], *, samples: str = "pictures", without_samples: bool = False) -> str:
+def page(
+    title: str,
+    sections: Sequence[Html],
+    *,
+    samples: str = "pictures",
+    without_samples: bool = False,
+    way_out: str = "; --without-samples leaves them out",
+) -> str:
     """A whole HTML document from its sections. The first is the opening; the others are linked under it.
 
-    `samples` are what the page shows of the data, unless `without_samples`.
+    `samples` are what the page shows of the data, unless `without_samples`; `way_out` says how they are left out, where they can be.
     """
     head = tag(
         "head",
@@ -30,15 +37,15 @@ def page(title: str, sections: Sequence[Html], *, samples: str = "pictures", wit
     )
     links = [tag("a", Html(heading), href=f"#{anchor}") for part in sections for anchor, heading in _HEADING.findall(part)]
     opening, rest = join(sections[:1]), join(sections[1:])
-    body = tag("body", opening, tag("nav", *links), tag("main", rest), _foot(samples, without_samples))
+    body = tag("body", opening, tag("nav", *links), tag("main", rest), _foot(samples, without_samples, way_out))
     return f'<!DOCTYPE html>\n<html lang="en">{head}{body}</html>\n'
 
 
-def _foot(samples: str, without_samples: bool) -> Html:
+def _foot(samples: str, without_samples: bool, way_out: str) -> Html:
     told = (
         f"{samples.capitalize()} and file names were left out."
         if without_samples
-        else f"This file holds {samples} and file names of your data; --without-samples leaves them out."
+        else f"This file holds {samples} and file names of your data{way_out}."
     )
     return tag(
         "footer", f"Written by selfsup {selfsup.__version__}, {datetime.now():%Y-%m-%d %H:%M}. It asks the network for nothing. {told}"
