@@ -39,6 +39,7 @@ ORDER = (
     "reporting",
     "searching",
     "auditing",
+    "curating",
     "comparison",
     "doctor",
     "terminal",

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from selfsup.auditing import audit as audit
     from selfsup.comparison import Compared as Compared
     from selfsup.comparison import compare as compare
+    from selfsup.curating import Duplicates as Duplicates
+    from selfsup.curating import Outliers as Outliers
+    from selfsup.curating import Suggestions as Suggestions
+    from selfsup.curating import Suspects as Suspects
+    from selfsup.curating import duplicates as duplicates
+    from selfsup.curating import outliers as outliers
+    from selfsup.curating import suggest as suggest
+    from selfsup.curating import suspects as suspects
     from selfsup.downstream import evaluate_detection as evaluate_detection
     from selfsup.downstream import evaluate_multi_label as evaluate_multi_label
     from selfsup.downstream import evaluate_regression as evaluate_regression
@@ -47,19 +55,24 @@ __version__ = "0.1.0"
 _HOMES = {
     "Audit": "selfsup.auditing",
     "Compared": "selfsup.comparison",
+    "Duplicates": "selfsup.curating",
     "Embeddings": "selfsup.embedding",
     "Exported": "selfsup.exporting",
     "Found": "selfsup.searching",
     "Indexed": "selfsup.searching",
     "Model": "selfsup.finetuning",
+    "Outliers": "selfsup.curating",
     "Predictions": "selfsup.finetuning",
     "Pretext": "selfsup.pretext",
     "Results": "selfsup.evaluation",
     "Run": "selfsup.run",
+    "Suggestions": "selfsup.curating",
+    "Suspects": "selfsup.curating",
     "TASKS": "selfsup.tasks",
     "TextPretext": "selfsup.pretext",
     "audit": "selfsup.auditing",
     "compare": "selfsup.comparison",
+    "duplicates": "selfsup.curating",
     "embed": "selfsup.embedding",
     "evaluate": "selfsup.evaluation",
     "evaluate_detection": "selfsup.downstream",
@@ -72,11 +85,14 @@ _HOMES = {
     "finetune": "selfsup.finetuning",
     "generate": "selfsup.generation",
     "index": "selfsup.searching",
+    "outliers": "selfsup.curating",
     "predict": "selfsup.finetuning",
     "pretrain": "selfsup.pretraining",
     "reconstruct": "selfsup.generation",
     "report": "selfsup.reporting",
     "search": "selfsup.searching",
+    "suggest": "selfsup.curating",
+    "suspects": "selfsup.curating",
 }
 
 

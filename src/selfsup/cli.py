@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from selfsup.commands import (  # noqa: F401 # each joins the application
     audit,
     compare,
+    curate,
     embed,
     evaluate,
     export,
