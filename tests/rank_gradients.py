@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from selfsup.backbones import build
+from selfsup.contract.pair_trials import PairTrial
 from selfsup.options import task_options
 from selfsup.tasks import TASKS, find_task
 from selfsup.train.distributed import use_global_batch_norm, world
@@ -20,12 +22,16 @@ def main(folder: Path, dtype: torch.dtype) -> None:
     with world() as ranks:
         for name in TASKS:
             kind = find_task(name)
-            if kind.modality != "image":
+            if kind.modality == "text":
                 continue
             torch.manual_seed(0)
-            task = kind(build("compact_vit" if kind.prefers_patches else "compact_convnet", size=16), **task_options(kind, {})).to(dtype)
+            trial = PairTrial("compact_convnet+bert-tiny", 16, 12, rows=16, side=16)
             image = torch.randint(256, (16, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-            views = task.views({"image": image, "aspect": torch.ones(16)}, torch.Generator().manual_seed(2))
+            batch = {**(trial.batch() if kind.modality == "pair" else {}), "image": image, "aspect": torch.ones(16)}
+            alone = "compact_vit" if kind.prefers_patches else "compact_convnet"
+            net: Any = trial.network() if kind.modality == "pair" else build(alone, size=16)
+            task = kind(net, **task_options(kind, {})).to(dtype)
+            views = task.views(batch, torch.Generator().manual_seed(2))
             rows = slice(ranks.rank * 16 // ranks.size, (ranks.rank + 1) * 16 // ranks.size)
             own = {part: (view.to(dtype) if view.is_floating_point() else view)[rows] for part, view in views.items()}
             forward: torch.nn.Module = task

@@ -78,7 +78,7 @@ def test_pretrain_hands_every_option_on(tmp_path: Path, monkeypatch: pytest.Monk
     line += "--optimizer lars --schedule constant --seed 3 --out o --set temperature=0.5 --set flip=false --views v.py:fn "
     line += "--weights w --holdout 0.2 --groups folder --kind image --precision fp32 --resume "
     line += "--text subject,body --id number --language folder --encoding cp1252 --deduplicate --tokenizer bytes --vocabulary 900 "
-    line += "--context 64 --alpha 0.5 --repeats 2"
+    line += "--context 64 --alpha 0.5 --repeats 2 --image picture --image-from a --text-from b --freeze text --shared-width 99"
     out = success(capsys, *line.split())
     assert given == {
         "data": "photos", "task": "simclr", "backbone": "b", "size": 32, "budget": None, "steps": 7, "epochs": None, "batch_size": 64,
@@ -87,6 +87,7 @@ def test_pretrain_hands_every_option_on(tmp_path: Path, monkeypatch: pytest.Monk
         "options": {"temperature": "0.5", "flip": "false"}, "views": "v.py:fn", "weights": "w", "split": None, "holdout": 0.2,
         "groups": "folder", "resume": True, "kind": "image", "text": "subject,body", "id": "number", "language": "folder",
         "encoding": "cp1252", "deduplicate": True, "tokenizer": "bytes", "vocabulary": 900, "context": 64, "alpha": 0.5, "repeats": 2.0,
+        "image": "picture", "image_from": "a", "text_from": "b", "freeze": "text", "shared_width": 99,
     }  # fmt: skip
     assert set(given) <= set(known), "the command has options that the function does not"
     assert str(tmp_path) in out

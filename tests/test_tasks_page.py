@@ -13,6 +13,7 @@ import torch
 from selfsup import cli
 from selfsup.backbones import build, build_text
 from selfsup.commands.application import app
+from selfsup.contract.pair_trials import PairTrial
 from selfsup.contract.text_trials import byte_vocabulary, made_up_rows
 from selfsup.options import parse_settings, task_options
 from selfsup.pretext import Batch, Pretext
@@ -36,7 +37,11 @@ def test_what_the_authors_used_can_be_built(name: str, rest: str) -> None:
     given = {flag: words[place + 1] for place, flag in enumerate(words) if flag.startswith("--") and flag != "--set"}
     kind: type[Pretext] = find_task(name)
     options = task_options(kind, parse_settings([words[place + 1] for place, word in enumerate(words) if word == "--set"]))
-    assert set(given) <= TRAINING | (TEXT if kind.modality == "text" else {"--size"})
+    assert set(given) <= TRAINING | {"text": TEXT, "image": {"--size"}, "pair": {"--size", "--context"}}[kind.modality]
+    if kind.modality == "pair":
+        trial = PairTrial("vit_tiny_patch16_224+gpt2-tiny", 32, 12)
+        assert finite(kind(trial.network(), **options), trial.batch())
+        return
     if kind.modality == "text":
         family = given.get("--backbone", "bert-base").removesuffix("-base")
         net: Any = build_text(f"{family}-tiny", vocabulary=byte_vocabulary(), context=32)

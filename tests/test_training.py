@@ -22,6 +22,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from selfsup.backbones import build
+from selfsup.contract.pair_trials import PairTrial
 from selfsup.options import task_options
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.pretraining import pretrain
@@ -37,6 +38,7 @@ from selfsup.train.schedule import constant, cool_down_start, cosine
 from selfsup.train.seeding import seed_of
 from selfsup.train.step import Step
 from selfsup.train.watch import Watch, embedding_rank, embedding_spread
+from small_pairs import PAIR_TASKS
 from small_tasks import PICTURE_TASKS
 
 HERE = Path(__file__).parent
@@ -152,7 +154,7 @@ def test_two_ranks_give_the_gradients_of_one_process(tmp_path: Path, dtype: str,
     subprocess.run([sys.executable, *script], check=True, timeout=120)
     torchrun = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     subprocess.run([*torchrun, *script], check=True, timeout=180)
-    for name in PICTURE_TASKS:
+    for name in [*PICTURE_TASKS, *PAIR_TASKS]:
         one, two = (torch.load(tmp_path / f"{name}-{size}.pt", weights_only=True) for size in (1, 2))
         largest = max(float(part.norm()) for part in one["gradients"].values())
         for part, expected in one["gradients"].items():
@@ -162,18 +164,21 @@ def test_two_ranks_give_the_gradients_of_one_process(tmp_path: Path, dtype: str,
         assert two["curve"] == pytest.approx(one["curve"], rel=curve), name
 
 
-@pytest.mark.parametrize("name", PICTURE_TASKS)
+@pytest.mark.parametrize("name", [*PICTURE_TASKS, *PAIR_TASKS])
 def test_accumulation_gives_the_gradients_of_the_whole_batch(name: str) -> None:
     """4 x 16 against 1 x 64, without BatchNorm, whose statistics are those of a micro-batch by definition."""
     kind = find_task(name)
     torch.manual_seed(0)
-    task = kind(build("compact_vit", size=16), **task_options(kind, {})).double()
+    trial = PairTrial("compact_vit+bert-tiny", 16, 12, rows=64, side=16)
+    net: Any = trial.network() if name in PAIR_TASKS else build("compact_vit", size=16)
+    task = kind(net, **task_options(kind, {})).double()
     for module in task.modules():
         for child, layer in module.named_children():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 setattr(module, child, nn.Identity())
     image = torch.randint(256, (64, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    views = task.views({"image": image, "aspect": torch.ones(64)}, torch.Generator().manual_seed(2))
+    batch = {**(trial.batch() if name in PAIR_TASKS else {}), "image": image, "aspect": torch.ones(64)}
+    views = task.views(batch, torch.Generator().manual_seed(2))
     views = {part: view.double() if view.is_floating_point() else view for part, view in views.items()}
     step = Step(task, task, Kernels(), World(), torch.device("cpu"))
     terms, _ = step.gradients([views])

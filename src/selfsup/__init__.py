@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from selfsup.evaluation import evaluate as evaluate
     from selfsup.evaluation import evaluate_across_languages as evaluate_across_languages
     from selfsup.evaluation import evaluate_language_modelling as evaluate_language_modelling
+    from selfsup.evaluation import evaluate_pairs as evaluate_pairs
     from selfsup.exporting import Exported as Exported
     from selfsup.exporting import export as export
     from selfsup.finetuning import Model as Model
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from selfsup.finetuning import predict as predict
     from selfsup.generation import generate as generate
     from selfsup.generation import reconstruct as reconstruct
+    from selfsup.pretext import PairPretext as PairPretext
     from selfsup.pretext import Pretext as Pretext
     from selfsup.pretext import TextPretext as TextPretext
     from selfsup.pretraining import pretrain as pretrain
@@ -63,6 +65,7 @@ _HOMES = {
     "Model": "selfsup.finetuning",
     "Outliers": "selfsup.curating",
     "Predictions": "selfsup.finetuning",
+    "PairPretext": "selfsup.pretext",
     "Pretext": "selfsup.pretext",
     "Results": "selfsup.evaluation",
     "Run": "selfsup.run",
@@ -81,6 +84,7 @@ _HOMES = {
     "evaluate_segmentation": "selfsup.downstream",
     "evaluate_across_languages": "selfsup.evaluation",
     "evaluate_language_modelling": "selfsup.evaluation",
+    "evaluate_pairs": "selfsup.evaluation",
     "export": "selfsup.exporting",
     "finetune": "selfsup.finetuning",
     "generate": "selfsup.generation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,34 @@ def projector(width: int, hidden: int, out: int, *, layers: int = 2, normalise_l
     if normalise_last:
         blocks.append(nn.BatchNorm1d(out, affine=False))
     return nn.Sequential(*blocks)
+
+
+class LearnedScale(nn.Module):
+    """A factor that is learned by its logarithm and never above `most`: the inverse temperature of a contrastive loss. CLIP, section 2.5.
+
+    Beyond the limit it is cut off, and only gradients that bring it back reach it: cut off plainly, it would stay there for ever.
+    """
+
+    def __init__(self, start: float, *, most: float) -> None:
+        super().__init__()
+        self.logarithm = nn.Parameter(torch.tensor(math.log(start)))
+        self.most = most
+
+    def forward(self, rows: int) -> Float[Tensor, " B"]:
+        """The factor, once for each of so many rows: each row brings its own, and the loss takes their mean."""
+        capped: Tensor = _Capped.apply(self.logarithm, math.log(self.most))
+        return capped.exp().expand(rows)
+
+
+class _Capped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, most: float) -> Tensor:
+        ctx.beyond = value > most
+        return value.clamp(max=most)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return torch.where(ctx.beyond & (gradient < 0), 0.0, gradient), None
 
 
 class PixelDecoder(nn.Module):

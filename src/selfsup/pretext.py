@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_type_hints
 import torch
 from torch import Tensor, nn
 
-from selfsup.backbones import Backbone, TextBackbone
+from selfsup.backbones import Backbone, PairBackbone, TextBackbone
 from selfsup.views import Augment
 
 Batch = Mapping[str, Tensor]
@@ -21,7 +21,7 @@ class Pretext(nn.Module):
     """A pretext task: `views` (random, no parameters), `forward` (parameters, nothing random), `loss` (neither), `after_step`.
 
     `Batch`, `Views` and `Output` are dicts of tensors, row first. `batch["image"]` is uint8 `(B, C, H, W)`; views are float in
-    [0, 1]. `TextPretext` is for text. A subclass's options are the keyword-only, annotated arguments of its constructor.
+    [0, 1]. `TextPretext` is for text, `PairPretext` for both. A subclass's options are its constructor's keyword-only, annotated arguments.
 
     Attributes:
         couples_rows: the loss compares rows with one another, so it must see the whole batch at once.
@@ -30,7 +30,7 @@ class Pretext(nn.Module):
         draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
         learning_rate: AdamW's peak rate at a batch of 128 pictures, or rows of 128 tokens, where none is asked for.
         kind: the row it has in `selfsup tasks`.
-        modality: what its batches hold, pictures or text.
+        modality: what its batches hold, pictures, text or pairs of both.
         progress: 0-d buffer the training loop fills, from 0 at the start to 1 at the end.
     """
 
@@ -40,16 +40,16 @@ class Pretext(nn.Module):
     draws_in_forward: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 2e-3
     kind: ClassVar[str] = "own"
-    modality: ClassVar[Literal["image", "text"]] = "image"
+    modality: ClassVar[Literal["image", "text", "pair"]] = "image"
     backbone: Backbone
     progress: Tensor
 
-    def __init__(self, backbone: Backbone | TextBackbone) -> None:
+    def __init__(self, backbone: Backbone | TextBackbone | PairBackbone) -> None:
         super().__init__()
-        self.backbone = backbone  # type: ignore[assignment] # `TextPretext` says that it is a `TextBackbone`
+        self.backbone = backbone  # type: ignore[assignment] # `TextPretext` and `PairPretext` say which it is
         self.register_buffer("progress", torch.zeros(()), persistent=False)
         self.own_views: Callable[[Tensor, torch.Generator], Tensor] | None = None
-        if isinstance(backbone, Backbone):
+        if isinstance(backbone, Backbone | PairBackbone):
             self.default_views = Augment(size=backbone.size)
 
     def augment(self, batch: Batch, rng: torch.Generator) -> Tensor:
@@ -77,6 +77,13 @@ class Pretext(nn.Module):
         """How many things the loss of these views is a mean of, where that differs between batches; None where rows count alike.
 
         Micro-batches and ranks then weigh as much as they hold, so that every thing counts alike in the whole batch.
+        """
+        return None
+
+    def blind_loss(self, rows: int) -> float | None:
+        """The loss of a network that tells nothing apart, with a batch of so many rows; None where that is not known.
+
+        A loss that stays there is told in words while it trains.
         """
         return None
 
@@ -114,6 +121,47 @@ class TextPretext(Pretext):
 
     def __init__(self, backbone: TextBackbone) -> None:
         super().__init__(backbone)
+
+
+class PairPretext(Pretext):
+    """A pretext task for pictures with captions. `batch` holds what a task on pictures gets, and of K captions a picture `tokens`
+    (B, K, T), their `length` (B, K) and what `caption` each is (B, K), `captions` (B,), how many of the K there are, and what `picture`
+    each is (B,): equal numbers stand for equal texts and pixels (`PairStore.batch`).
+
+    Attributes:
+        encoder: the family of text encoders that `--backbone auto` takes one of.
+    """
+
+    encoder: ClassVar[str] = "bert"
+    modality = "pair"
+    backbone: PairBackbone  # type: ignore[assignment]
+
+    def __init__(self, backbone: PairBackbone) -> None:
+        super().__init__(backbone)
+
+    def pairs(self, batch: Batch, rng: torch.Generator) -> Views:
+        """A random view of each picture and one of its captions, all of them alike likely: what `alike_pairs` and `sides` need.
+
+        `image`; `tokens` (B, T) and which are `attended`; and `picture`, `drawn` and `captions`, numbers of pixels and texts.
+        """
+        chance = torch.rand(len(batch["captions"]), generator=rng, device=rng.device)
+        place = (chance * batch["captions"]).long().clamp(max=batch["caption"].shape[1] - 1)[:, None]
+        length = batch["length"].gather(1, place)
+        tokens = batch["tokens"].gather(1, place[:, :, None].expand(-1, -1, batch["tokens"].shape[2])).squeeze(1)
+        return {
+            "image": self.augment(batch, rng), "tokens": tokens,
+            "attended": torch.arange(tokens.shape[1], device=tokens.device) < length,
+            "picture": batch["picture"].clone(), "drawn": batch["caption"].gather(1, place).squeeze(1),
+            "captions": batch["caption"].clone(),
+        }  # fmt: skip
+
+    def sides(self, views: Views) -> Output:
+        """The directions `image` and `text` of each pair in the shared space, and what tells which pairs are alike."""
+        return {
+            "image": self.backbone.pictures(views["image"]),
+            "text": self.backbone.texts(views["tokens"], views["attended"]),
+            **{name: views[name] for name in ("picture", "drawn", "captions")},
+        }
 
 
 def options_of(task: type[Pretext]) -> dict[str, inspect.Parameter]:

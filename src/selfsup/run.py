@@ -20,6 +20,7 @@ class Run:
     the context in tokens, `pictures` counts rows of tokens and `held_out` documents. `steps` counts optimiser steps; `batch_size` is the
     global batch, over ranks and micro-batches. `reading` says how texts are read, `notes` what a reader should know of what was read.
     `choices` holds what was decided by measuring, so that a resumed run takes it from here and measures nothing again.
+    A run of pairs holds a folder for each of its sides, `image` and `text`, which is a run of its own kind and says so in `side`.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Run:
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     created: str = ""
+    side: str | None = None
     format: int = FORMAT
 
     @classmethod
@@ -86,7 +88,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self.folder.name
+        """The name of its folder; of one side of a run of pairs, with the name of that run before it."""
+        return self.folder.name if self.side is None else f"{self.folder.resolve().parent.name}-{self.side}"
 
     @property
     def row(self) -> str:

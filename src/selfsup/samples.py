@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from selfsup.data import Corpus
+from selfsup.data.pairs import PairCorpus
 from selfsup.pretext import Pretext, Views
 from selfsup.run import Run
 from selfsup.train.seeding import seed_of
@@ -16,14 +17,14 @@ from selfsup.train.seeding import seed_of
 SHOWN = 8
 
 
-def save_views(run: Run, task: Pretext, corpus: Corpus) -> None:
+def save_views(run: Run, task: Pretext, corpus: Corpus | PairCorpus) -> None:
     """Write `samples/pictures.npz`: a few source pictures and their views, in true resolution."""
     batch, rng = _sample(run, task, corpus)
     _write(run, {"source": batch["image"], **{f"views/{name}": view for name, view in pictures_of(task.views(batch, rng)).items()}})
 
 
 @torch.no_grad()
-def save_made(run: Run, task: Pretext, corpus: Corpus) -> None:
+def save_made(run: Run, task: Pretext, corpus: Corpus | PairCorpus) -> None:
     """Add what the task's `show` makes of them after training."""
     batch, rng = _sample(run, task, corpus)
     task.eval()
@@ -39,7 +40,7 @@ def pictures_of(views: Views) -> Views:
     return {name: view for name, view in views.items() if view.is_floating_point() and view.ndim in (4, 5) and view.shape[-3] in (1, 3)}
 
 
-def _sample(run: Run, task: Pretext, corpus: Corpus) -> tuple[dict[str, Tensor], torch.Generator]:
+def _sample(run: Run, task: Pretext, corpus: Corpus | PairCorpus) -> tuple[dict[str, Tensor], torch.Generator]:
     rows = corpus.rows[:: max(1, len(corpus.rows) // SHOWN)][:SHOWN]
     place = next(task.parameters()).device
     batch = {name: part.to(place) for name, part in corpus.store.batch(rows).items()}

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from selfsup.backbones import TextBackbone, Vocabulary, load_backbone, load_text_backbone
+from selfsup.backbones import PairBackbone, TextBackbone, Vocabulary, load_backbone, load_text_backbone, read_projection
 from selfsup.backbones.weights import read_tensors
 from selfsup.contract import made
 from selfsup.data.tokens.tokenizer import Tokenizer
@@ -78,6 +78,8 @@ def load_task(run: Run | str | Path, *, task: str | type[Pretext] | None = None)
     """
     run = run if isinstance(run, Run) else Run.open(run)
     kind = task if isinstance(task, type) else task_of(run, task)
+    if run.side is not None:
+        raise ValueError(f"{run.folder} is one side of a run of pairs, whose task needs both; give {run.folder.parent}.")
     if run.kind not in NETWORKS:
         raise ValueError(f"{run.folder} learned from {run.kind!r}; this release loads tasks of {', '.join(NETWORKS)}.")
     options = task_options(kind, run.options)
@@ -105,7 +107,18 @@ def _text_network(folder: Path) -> TextBackbone:
     return load_text_backbone(folder, Vocabulary.of(Tokenizer.load(folder)))[0]
 
 
-NETWORKS: dict[str, Callable[[Path], Any]] = {"image": load_backbone, "text": _text_network}
+def pair_network(folder: Path) -> PairBackbone:
+    """Both networks of a run of pairs with their projections. Raises ValueError where one is missing."""
+    image, text = folder / "image", folder / "text"
+    seen, read = read_projection(image), read_projection(text)
+    if seen is None or read is None:
+        raise ValueError(f"{folder} is not finished: a projection is missing. Go on with the command that began it, and --resume.")
+    network = PairBackbone(load_backbone(image), _text_network(text), width=len(seen))
+    network.load_state_dict({"image_projection.weight": seen, "text_projection.weight": read}, strict=False)
+    return network
+
+
+NETWORKS: dict[str, Callable[[Path], Any]] = {"image": load_backbone, "text": _text_network, "pair": pair_network}
 """What loads the backbone in the folder of a run, by the kind of data that `run.json` says."""
 
 

@@ -6,6 +6,7 @@ from selfsup.backbones.attention import use_attention
 from selfsup.backbones.backbone import Attention, Backbone, Settings, Stem
 from selfsup.backbones.choice import Choice, choose
 from selfsup.backbones.names import BACKBONES, Known, available, build, build_from
+from selfsup.backbones.pair import SIDES, PairBackbone, Side, read_projection, save_projection
 from selfsup.backbones.text import TextBackbone, TextSettings
 from selfsup.backbones.text_names import build_text, build_text_from, text_backbones
 from selfsup.backbones.text_weights import load_text_backbone, read_text_settings, save_text_backbone, save_text_settings
@@ -14,11 +15,14 @@ from selfsup.backbones.weights import load_backbone, load_weights, read_settings
 
 __all__ = [
     "BACKBONES",
+    "SIDES",
     "Attention",
     "Backbone",
     "Choice",
     "Known",
+    "PairBackbone",
     "Settings",
+    "Side",
     "Stem",
     "TextBackbone",
     "TextSettings",
@@ -32,9 +36,11 @@ __all__ = [
     "load_backbone",
     "load_text_backbone",
     "load_weights",
+    "read_projection",
     "read_settings",
     "read_text_settings",
     "save_backbone",
+    "save_projection",
     "save_settings",
     "save_text_backbone",
     "save_text_settings",

@@ -58,13 +58,15 @@ class Settings:
 class Backbone(nn.Module, ABC):
     """The part of the network that is kept. Takes float pictures in [0, 1] of shape (B, C, S, S) and normalises them itself.
 
-    Attributes: `name`; `width`, the D of `embed`; `size`, the picture side it was made for; `channels`; `layers`, from shallow to
-    deep, of which the last is what `embed` pools; `patch`, the side of a ViT patch in pixels, else None; `stride`, pixels of the
-    picture per position of the last map; `settings`, what `backbone.json` holds. Nothing in it draws random numbers.
+    Attributes: `name`; `width`, the D of `embed`; `size`, the picture side it was made for; `channels`; `layers`, from shallow to deep, of
+    which the last is what `embed` pools; `projection`, the matrix (E, D) that brings an embedding into the space that a run of pairs
+    shares, where it was one of its sides (no part of its state); `patch`, the side of a ViT patch in pixels, else None; `stride`, pixels of
+    the picture per position of the last map; `settings`, what `backbone.json` holds. Nothing in it draws random numbers.
     """
 
     mean: Tensor
     std: Tensor
+    projection: Tensor | None = None
 
     def __init__(self, settings: Settings, *, width: int, layers: tuple[str, ...], stride: int) -> None:
         super().__init__()

@@ -43,12 +43,13 @@ class TextSettings:
 class TextBackbone(nn.Module):
     """The part of the network that is kept. Takes ids (B, T) of `vocabulary`, at most `context` a row, without padding between them.
 
-    Attributes: `name`; `width`, the D of `embed`; `layers`, from shallow to deep, of which the last is what `embed` pools, after the
-    final norm; `vocabulary`; `context`; `causal`, whether no token sees a later one; `settings`. Nothing in it draws random numbers:
-    dropout is off. `model` is the model of `transformers`, and its state what `AutoModel` loads.
+    Attributes: `name`; `width`, the D of `embed`; `layers`, from shallow to deep, of which the last is what `embed` pools, after the final
+    norm; `projection`, as pictures' backbones have it; `vocabulary`; `context`; `causal`, whether no token sees a later one; `settings`.
+    Nothing in it draws random numbers: dropout is off. `model` is the model of `transformers`, and its state what `AutoModel` loads.
     """
 
     model: Any  # transformers' attributes are not typed
+    projection: Tensor | None = None
 
     def __init__(self, settings: TextSettings, model: Any, vocabulary: Vocabulary) -> None:
         super().__init__()

@@ -23,7 +23,23 @@ Groups = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
 ]
-Kind = Annotated[str, typer.Option(help="What the data is: auto, image, text.", rich_help_panel="Data")]
+Kind = Annotated[str, typer.Option(help="What the data is: auto, image, text, pair.", rich_help_panel="Data")]
+ImageColumn = Annotated[
+    str | None, typer.Option("--image", metavar="COLUMN", help="Column that names pictures.", rich_help_panel="Pairs", show_default=False)
+]
+ImageFrom = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="The pictures' network goes on from this run.", rich_help_panel="Pairs", show_default=False),
+]
+TextFrom = Annotated[
+    str | None, typer.Option(metavar="RUN", help="The captions' network and tokeniser.", rich_help_panel="Pairs", show_default=False)
+]
+Freeze = Annotated[
+    str | None, typer.Option(metavar="image|text", help="The side that stays as it is.", rich_help_panel="Pairs", show_default=False)
+]
+SharedWidth = Annotated[
+    int | None, typer.Option(min=1, help="Of the shared space, 256 by default.", rich_help_panel="Pairs", show_default=False)
+]
 StoreLimit = Annotated[float, typer.Option(metavar="GB", help="The most that decoded pictures may take on disk.", rich_help_panel="Data")]
 Deduplicate = Annotated[
     bool, typer.Option("--deduplicate", help="Leave out copies, quoted replies, signatures, boilerplate.", rich_help_panel="Text")

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import Encoding, IdColumn, Language, TextColumns, names_in, parse_counts, runs_and_data
+from selfsup.commands.arguments import Encoding, IdColumn, ImageColumn, Language, TextColumns, names_in, parse_counts, runs_and_data
+from selfsup.commands.pairs import score_pairs
 from selfsup.commands.uses import score_uses
 
 
@@ -18,7 +19,9 @@ def evaluate(
         list[str], typer.Argument(metavar="RUN... [DATA]", help="Folders of runs, then the data to score on; by default the first run's.")
     ],
     labels: Annotated[str | None, typer.Option(help="`folder`, a table of path and label, or a column.", show_default=False)] = None,
-    probes: Annotated[str, typer.Option(help="Ways to score: linear, knn, finetune (takes long), retrieval.")] = "linear,knn",
+    probes: Annotated[
+        str, typer.Option(help="Ways to score: linear, knn, finetune (takes long), retrieval; of pairs retrieval, zero_shot.")
+    ] = "linear,knn",
     labels_per_class: Annotated[str, typer.Option(help="Numbers of labels, with commas, and `all`.")] = "1,5,10,all",
     draws: Annotated[
         int | None, typer.Option(min=2, help="Random draws of the labels: 5 by default, 3 of boxes and masks.", show_default=False)
@@ -75,11 +78,23 @@ def evaluate(
     id: IdColumn = None,
     language: Language = None,
     encoding: Encoding = None,
+    image: ImageColumn = None,
+    templates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT|FILE|LANGUAGES",
+            help="For --labels of pairs: 'a photo of {}', a file, or en,de.",
+            rich_help_panel="Pairs",
+            show_default=False,
+        ),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="A task of your own, named again, to model language.", rich_help_panel="Text")] = None,
 ) -> None:
     """Score runs, with intervals, beside baselines: on labels, or texts also without any. Runs of one task are seeds of one row."""
     given = dict(locals())
     folders, data = runs_and_data(paths)
+    if score_pairs(folders, data, given):
+        return
     if labels is None and not language_modelling and parallel is None and boxes is None and masks is None:
         raise ValueError(
             "nothing to score on was given: expected --labels, --boxes or --masks, or, for texts, --language-modelling or --parallel."

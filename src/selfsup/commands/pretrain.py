@@ -13,14 +13,19 @@ from selfsup.commands.arguments import (
     Data,
     Deduplicate,
     Encoding,
+    Freeze,
     Groups,
     IdColumn,
+    ImageColumn,
+    ImageFrom,
     Kind,
     Language,
     Precision,
+    SharedWidth,
     Split,
     StoreLimit,
     TextColumns,
+    TextFrom,
     Tokeniser,
     Vocabulary,
 )
@@ -55,6 +60,11 @@ def pretrain(
     context: Context = None,
     alpha: Annotated[float, typer.Option(help="Languages: 1 as they are, 0 all alike.", rich_help_panel="Text")] = 0.3,
     repeats: Annotated[float, typer.Option(help="The most a small language is repeated.", rich_help_panel="Text")] = 4.0,
+    image: ImageColumn = None,
+    image_from: ImageFrom = None,
+    text_from: TextFrom = None,
+    freeze: Freeze = None,
+    shared_width: SharedWidth = None,
     budget: Annotated[str | None, typer.Option(metavar="TIME", help="Time to train for: 90s, 10m, 2h.", rich_help_panel="Training")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of a time.", rich_help_panel="Training")] = None,
     epochs: Annotated[float | None, typer.Option(help="Instead of a time.", rich_help_panel="Training")] = None,
@@ -81,5 +91,8 @@ def pretrain(
 
     given["options"] = parse_settings(options or [])
     run = pretrain_run(given.pop("data"), **given)
+    if run.kind == "pair":
+        print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data}")
+        return
     labels = "COLUMN" if Path(data).suffix in (".csv", ".tsv", ".jsonl", ".parquet") else "folder"
     print(f"\nRun: {run.folder}\nNext: selfsup evaluate {run.folder} {data} --labels {labels}")

@@ -89,6 +89,8 @@ def comparing(
     if seeds < 1:
         raise ValueError(f"seeds came as {seeds}: expected at least 1, and 3 to tell how much the training itself varies.")
     modality = modality_of(data, tasks, shared.get("kind", "auto"))
+    if modality == "pair":
+        raise ValueError("compare takes tasks on pictures or on texts; pairs have their own scores: `selfsup pretrain`, then `evaluate`.")
     units = units_of(tasks, modality=modality, settings=settings)
     protocol = Protocol(labels, tuple(probes), check_labels_per_class(tuple(labels_per_class)), draws, seed, None)
     if not {"linear", "knn"} & set(probes):

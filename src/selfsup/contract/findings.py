@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from selfsup.contract.randomness import DrawWatch, other_draws
-from selfsup.pretext import Pretext, TextPretext
+from selfsup.pretext import PairPretext, Pretext, TextPretext
 from selfsup.tasks import TASKS
 
 PLACES = {
@@ -43,8 +43,9 @@ TEXT_PLACES = {
 EXAMPLES = {
     "image": {"views": "{'image': image}", "forward": "{'embedding': embedding}", "loss": "{'reconstruction': F.mse_loss(…)}"},
     "text": {"views": "{'tokens': tokens}", "forward": "{'logits': logits}", "loss": "{'words': F.cross_entropy(…)}"},
+    "pair": {"views": "self.pairs(batch, rng)", "forward": "self.sides(views)", "loss": "{'contrast': matching(…)}"},
 }
-ROW = {"image": "picture", "text": "row of tokens"}
+ROW = {"image": "picture", "text": "row of tokens", "pair": "pair"}
 """What each place could return, and what a row of a batch is, by what batches hold."""
 
 BEYOND = "index out of range in self"  # what torch says of an id that an embedding has no row for
@@ -76,7 +77,7 @@ class Findings:
     `modality` is what the batches hold, for words that fit.
     """
 
-    modality: Literal["image", "text"] = "image"
+    modality: Literal["image", "text", "pair"] = "image"
 
     def __init__(self, files: Collection[str | Path], trial: str = "") -> None:
         self.files = {Path(file).resolve() for file in files}
@@ -170,7 +171,7 @@ def files_of(*owners: Any) -> set[str]:
 
 def written_in(kind: type[Pretext]) -> set[str]:
     """The files of a task's class and of those it derives from, without ours and torch's below them."""
-    return files_of(*(parent for parent in kind.__mro__[: kind.__mro__.index(Pretext)] if parent is not TextPretext))
+    return files_of(*(parent for parent in kind.__mro__[: kind.__mro__.index(Pretext)] if parent not in (TextPretext, PairPretext)))
 
 
 def written_by_user(task: Pretext) -> set[str]:

@@ -67,7 +67,7 @@ def _views(task: Pretext, batch: Batch, found: Findings) -> Views:
         given = task.views(batch, rng)
     one = expect_rows(found, "views", given, rows)
     check_untouched(found, before, batch)
-    if task.modality == "image":
+    if task.modality != "text":
         check_pictures(found, "views", one, task.backbone.channels)
     learned = [name for name, view in one.items() if view.requires_grad]
     if learned:

@@ -14,12 +14,15 @@ from torch import Tensor
 
 from selfsup.contract.findings import PLACES, TEXT_PLACES, Finding, Findings, Stopped, files_of, refuse, written_in
 from selfsup.contract.own_views import ViewsFunction, check_views
+from selfsup.contract.pair_trials import PairTrial, made_up_pairs, pair_trials, real_pairs
 from selfsup.contract.picture_trials import VIEWS, Trial, made_up_batch, picture_trials, real_pictures
 from selfsup.contract.places import check_module
 from selfsup.contract.text_trials import TextTrial, real_rows, rows_before_training, text_trials
 from selfsup.options import task_options
-from selfsup.pretext import Pretext, TextPretext, option_types, options_of
+from selfsup.pretext import PairPretext, Pretext, TextPretext, option_types, options_of
 from selfsup.tasks import find_task, load_attribute
+
+AnyTrial = Trial | TextTrial | PairTrial
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def check_before_training(task: Pretext, *, name: str | None = None, views: str 
     A quick form of `check`: one made-up batch of `rows` pictures with `side` px, or of rows of tokens as long as the run's, a few
     seconds with a large backbone.
     """
-    batch = rows_before_training(task.backbone) if isinstance(task, TextPretext) else made_up_batch(rows, task.backbone.channels, side)
+    batch = _before_training(task, rows, side)
     if task.own_views is not None and views is not None:
         found = Findings(files_of(task.own_views))
         with suppress(Stopped):
@@ -95,6 +98,15 @@ def check_before_training(task: Pretext, *, name: str | None = None, views: str 
         found.found += _signature(type(task))
         check_module(task, batch, found)
         refuse(name, found.found)
+
+
+def _before_training(task: Pretext, rows: int, side: int) -> dict[str, Tensor]:
+    """A made-up batch for the backbone of a run."""
+    if isinstance(task, TextPretext):
+        return rows_before_training(task.backbone)
+    if isinstance(task, PairPretext):
+        return made_up_pairs(rows, task.backbone.channels, side, min(16, task.backbone.text.context), task.backbone.vocabulary)
+    return made_up_batch(rows, task.backbone.channels, side)
 
 
 def _views_checked(name: str, function: ViewsFunction, data: Any) -> Checked:
@@ -114,13 +126,13 @@ def _views_checked(name: str, function: ViewsFunction, data: Any) -> Checked:
     return _joined(name, every, [words] if given else [])
 
 
-def _batches(
-    kind: type[Pretext], backbone: str | None, data: Any, fitting: Sequence[str]
-) -> Iterator[tuple[Trial | TextTrial, dict[str, Tensor]]]:
+def _batches(kind: type[Pretext], backbone: str | None, data: Any, fitting: Sequence[str]) -> Iterator[tuple[AnyTrial, dict[str, Tensor]]]:
     """Each trial with its made-up batch; at last one of real rows, if there is data, on the first backbone that is `fitting` by then."""
-    trials: tuple[Trial | TextTrial, ...]
-    real: Callable[[Any, str], tuple[Trial | TextTrial, dict[str, Tensor]]]
-    if issubclass(kind, TextPretext):
+    trials: tuple[AnyTrial, ...]
+    real: Callable[[Any, str], tuple[AnyTrial, dict[str, Tensor]]]
+    if issubclass(kind, PairPretext):
+        trials, real = pair_trials(backbone), real_pairs
+    elif issubclass(kind, TextPretext):
         trials, real = text_trials(backbone, reads_forwards=kind.reads_forwards), real_rows
     else:
         trials, real = picture_trials(backbone), real_pictures
@@ -134,7 +146,7 @@ def _places(kind: type[Pretext]) -> Mapping[str, str]:
     return TEXT_PLACES if issubclass(kind, TextPretext) else PLACES
 
 
-def _builder(kind: type[Pretext], options: dict[str, Any], trial: Trial | TextTrial) -> Callable[[], Pretext]:
+def _builder(kind: type[Pretext], options: dict[str, Any], trial: AnyTrial) -> Callable[[], Pretext]:
     def build_task() -> Pretext:
         torch.manual_seed(0)
         return kind(trial.network(), **options)
@@ -142,7 +154,7 @@ def _builder(kind: type[Pretext], options: dict[str, Any], trial: Trial | TextTr
     return build_task
 
 
-def _built(kind: type[Pretext], options: dict[str, Any], trial: Trial | TextTrial, found: Findings) -> Pretext | None:
+def _built(kind: type[Pretext], options: dict[str, Any], trial: AnyTrial, found: Findings) -> Pretext | None:
     """The task on the trial's backbone; None where its constructor failed. Raises the ValueError with which it refuses a backbone."""
     found.reached.add("__init__")
     with torch.random.fork_rng(devices=[]):

@@ -35,15 +35,20 @@ class Corpus:
 
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel in [0, 1], over a sample of the training pictures."""
-        some = self.rows[:: max(1, len(self.rows) // SAMPLE)][:SAMPLE]
-        values, means, deviations = np.arange(256) / 255, [], []
-        for channel in self.store.take(some).transpose(0, 1).numpy():
-            count = np.sum([np.bincount(picture.ravel(), minlength=256) for picture in channel], axis=0)  # exact, and quick
-            mean = float(count @ values / count.sum())
-            means.append(round(mean, 4))
-            deviation = float(count @ (values - mean) ** 2 / (count.sum() - 1)) ** 0.5
-            deviations.append(round(max(deviation, 0.01), 4))  # pictures of one colour must not divide by zero
-        return tuple(means), tuple(deviations)
+        return channel_statistics(self.store, self.rows)
+
+
+def channel_statistics(store: Store, rows: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel in [0, 1], over a sample of some pictures."""
+    some = rows[:: max(1, len(rows) // SAMPLE)][:SAMPLE]
+    values, means, deviations = np.arange(256) / 255, [], []
+    for channel in store.take(some).transpose(0, 1).numpy():
+        count = np.sum([np.bincount(picture.ravel(), minlength=256) for picture in channel], axis=0)  # exact, and quick
+        mean = float(count @ values / count.sum())
+        means.append(round(mean, 4))
+        deviation = float(count @ (values - mean) ** 2 / (count.sum() - 1)) ** 0.5
+        deviations.append(round(max(deviation, 0.01), 4))  # pictures of one colour must not divide by zero
+    return tuple(means), tuple(deviations)
 
 
 def prepare(

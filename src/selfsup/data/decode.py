@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from selfsup.data.dicom import probe_dicom, read_dicom
+from selfsup.data.dicom import Opened, probe_dicom, read_dicom
 from selfsup.data.intensity import Pixels, Values, extremes, to_bytes
 from selfsup.data.undecodable import MOST_PIXELS, Undecodable
 
@@ -52,6 +52,12 @@ def decode(path: str | Path, *, side: int | None = None, channels: int | None = 
     Raises Undecodable, whatever the file holds.
     """
     with _explained(path), Path(path).open("rb") as file:
+        return decode_file(file, path, side=side, channels=channels)
+
+
+def decode_file(file: Opened, name: str | Path, *, side: int | None = None, channels: int | None = None) -> Decoded:
+    """The same of an open file, such as one inside an archive, which is called `name`. Raises Undecodable."""
+    with _explained(name):
         if _is_dicom(file):
             return finish(Image.fromarray(read_dicom(file)), side=side, channels=channels)
         with _open(file) as image:
@@ -61,6 +67,12 @@ def decode(path: str | Path, *, side: int | None = None, channels: int | None = 
 def probe(path: str | Path) -> tuple[tuple[int, int], bool]:
     """The upright (height, width) of a picture and whether its format is grey, from the file's head alone. Raises Undecodable."""
     with _explained(path), Path(path).open("rb") as file:
+        return probe_file(file, path)
+
+
+def probe_file(file: Opened, name: str | Path) -> tuple[tuple[int, int], bool]:
+    """The same of an open file. Raises Undecodable."""
+    with _explained(name):
         if _is_dicom(file):
             return probe_dicom(file)
         with _open(file) as image:
@@ -141,7 +153,7 @@ def from_array(values: Values, *, span: tuple[float, float], side: int | None, c
     return finish(Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels), side=side, channels=channels)
 
 
-def _open(file: BinaryIO) -> Image.Image:
+def _open(file: Opened) -> Image.Image:
     image = Image.open(file, formats=FORMATS)
     if image.width * image.height > MOST_PIXELS:  # again, for whoever has switched Pillow's own check off
         raise Undecodable(f"refused, too many pixels to be safe: {image.width} x {image.height}, at most {MOST_PIXELS:,}")
@@ -188,14 +200,16 @@ def _upright_shape(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if _orientation(image) >= 5 else (image.height, image.width)
 
 
-def _is_dicom(file: BinaryIO) -> bool:
+def _is_dicom(file: Opened) -> bool:
     head = file.read(132)
     file.seek(0)
     return head[128:] == b"DICM"
 
 
 def _unidentified(path: str | Path) -> str:
-    size = Path(path).stat().st_size
+    size = Path(path).stat().st_size if Path(path).is_file() else None
+    if size is None:  # inside an archive
+        return "no picture of a known format"
     if size == 0:
         return "the file is empty"
     if Path(path).suffix.lower() in (".dcm", ".dicom", ".ima"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -9,10 +10,13 @@ import numpy as np
 from selfsup.data.intensity import Pixels, Values, extremes, to_bytes
 from selfsup.data.undecodable import MOST_PIXELS, Undecodable
 
+Opened = BinaryIO | BytesIO
+"""A file, or a part of one in memory."""
+
 _MISSING = "DICOM needs the package pydicom: pip install 'selfsup[dicom]'"
 
 
-def read_dicom(file: BinaryIO) -> Pixels:
+def read_dicom(file: Opened) -> Pixels:
     """The first frame as a viewer shows it, uint8 (H, W) or (H, W, 3).
 
     In the order of DICOM PS3.3 C.11: rescale (modality) first, then the first window (or look-up table) of the file; without a window from
@@ -38,7 +42,7 @@ def read_dicom(file: BinaryIO) -> Pixels:
     return 255 - shown if kind == "MONOCHROME1" else shown
 
 
-def probe_dicom(file: BinaryIO) -> tuple[tuple[int, int], bool]:
+def probe_dicom(file: Opened) -> tuple[tuple[int, int], bool]:
     """(height, width) and whether it is grey, from the head of the file."""
     header = _head(file)
     return _size(header), str(header.get("PhotometricInterpretation", "MONOCHROME2")).startswith("MONOCHROME")
@@ -81,7 +85,7 @@ def _size(header: Any) -> tuple[int, int]:
     return int(header.Rows), int(header.Columns)
 
 
-def _head(file: BinaryIO) -> Any:
+def _head(file: Opened) -> Any:
     try:
         from pydicom import dcmread
     except ImportError:

@@ -33,8 +33,8 @@ class Store:
     """The decodable pictures of a source, row by row in the source's order, each stretched to side x side.
 
     `aspects` are the true width / height, which crops need. `skipped` names what gave no picture, with the reason; `ignored` counts files
-    that are none by their ending; `columns` hold what a table said of each row. `fingerprint` depends on ids and pixels only, not on where
-    or when.
+    that are none by their ending; `columns` hold what a table said of each row. `checksums` are equal for pictures of equal pixels.
+    `fingerprint` depends on ids and pixels only, not on where or when.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Store:
     ignored: dict[str, int] = field(repr=False)
     columns: Table = field(repr=False)
     slots: Int64[Tensor, "N"] = field(repr=False)
+    checksums: Int64[Tensor, "N"] = field(repr=False)
     content: UInt8[Tensor, "M C S S"] = field(repr=False)
 
     def __len__(self) -> int:
@@ -187,6 +188,7 @@ def _assemble(
         ignored=source.ignored,
         columns={name: [cells[row] for row in rows] for name, cells in source.columns.items()},
         slots=torch.tensor(slots, dtype=torch.int64),
+        checksums=torch.tensor(checksums, dtype=torch.int64),
         content=content,
     )
 

@@ -17,6 +17,8 @@ READINGS: dict[str, type[Reading[Any]]] = {"image": PictureReading, "text": Text
 
 def reading_of(run: Run) -> type[Reading[Any]]:
     """How the data of a run is read. Raises ValueError for a kind that this release does not know."""
+    if run.kind == "pair":
+        raise ValueError(f"{run.folder} has two sides; give one of them: {run.folder / 'image'} or {run.folder / 'text'}.")
     if run.kind not in READINGS:
         raise ValueError(f"{run.folder} learned from {run.kind!r}; this release embeds {', '.join(READINGS)}.")
     return READINGS[run.kind]

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from selfsup.backbones import Backbone, load_backbone
+from selfsup.backbones import Backbone, load_backbone, read_projection
 from selfsup.data import Source, Store, open_source, open_store
-from selfsup.embedding.reading import NOTHING, Inputs, Reading, checked_layer
+from selfsup.embedding.reading import NOTHING, SHARED, Inputs, Reading, checked_layer, in_shared_space
 from selfsup.run import Run
 from selfsup.views import Augment, plain
 
@@ -49,7 +49,9 @@ class PictureReading(Reading[Backbone]):
     @staticmethod
     def network(run: Run) -> Backbone:
         """The backbone of `run`."""
-        return load_backbone(run.folder)
+        network = load_backbone(run.folder)
+        network.projection = read_projection(run.folder)
+        return network
 
     @staticmethod
     def layers(network: Backbone) -> list[str]:
@@ -59,6 +61,8 @@ class PictureReading(Reading[Backbone]):
     @staticmethod
     def checked(network: Backbone, layer: str) -> str:
         """`layer` as `NAME/POOL`, or ValueError."""
+        if network.projection is not None and layer in (SHARED, "shared"):
+            return SHARED
         return checked_layer(network.layers, POOLS, layer)
 
     def pooled(self, network: Backbone, rows: Tensor, layers: Sequence[str]) -> Iterator[tuple[Tensor, dict[str, Float[Tensor, "b D"]]]]:
@@ -68,7 +72,7 @@ class PictureReading(Reading[Backbone]):
         for some in torch.split(rows, ROWS):
             with torch.no_grad():  # not around the generator: it would stay in force in whoever takes the next batch
                 maps = network.features(self._whole(network, some))
-            yield some, {layer: _pool(maps, layer).float().cpu() for layer in layers}
+            yield some, {layer: _pool(network, maps, layer).float().cpu() for layer in layers}
         network.train(training)
 
     def embedded(self, network: Backbone, rows: Tensor) -> Iterator[Float[Tensor, "b D"]]:
@@ -87,14 +91,16 @@ class PictureReading(Reading[Backbone]):
     @staticmethod
     def vectors(network: Backbone, inputs: Inputs, layer: str) -> Float[Tensor, "B D"]:
         """Pooled maps."""
-        return _pool(network.features(*inputs), layer)
+        return _pool(network, network.features(*inputs), layer)
 
     def _whole(self, network: Backbone, rows: Tensor) -> Float[Tensor, "b C S S"]:
         place = next(network.parameters()).device
         return plain(self.store.batch(rows)["image"].to(place), network.size)
 
 
-def _pool(maps: dict[str, Tensor], layer: str) -> Tensor:
+def _pool(network: Backbone, maps: dict[str, Tensor], layer: str) -> Tensor:
+    if layer == SHARED:
+        return in_shared_space(network, pooled_map(maps[network.layers[-1]], "mean"))
     name, _, pool = layer.partition("/")
     return pooled_map(maps[name], pool)
 

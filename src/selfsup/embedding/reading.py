@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,6 +23,9 @@ Network = TypeVar("Network")
 """A backbone for this kind of data."""
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+SHARED = "shared/mean"
+"""The layer of one side of a run of pairs that stands in the space which both sides share."""
 
 Inputs = tuple[Tensor, ...]
 """What `embed` of such a backbone takes."""
@@ -124,6 +128,11 @@ def parts_in(run: Run, ids: Sequence[str], paths: Sequence[str | None], *, name:
         return [None] * len(ids)
     known = {str(Path(run.root, name)): part for name, part in split.by_id().items()}
     return [known.get(path or "") for path in paths]
+
+
+def in_shared_space(network: Any, vectors: Float[Tensor, "B D"]) -> Float[Tensor, "B E"]:
+    """Embeddings of one side of a run of pairs as directions that both sides share: projected, of length 1."""
+    return F.normalize(vectors @ network.projection.to(vectors).T, dim=1)
 
 
 def checked_layer(layers: Sequence[str], pools: Sequence[str], layer: str) -> str:

@@ -78,9 +78,11 @@ class Shards:
 
 
 def digest_of(network: nn.Module, described: Iterable[object]) -> str:
-    """A digest of a network's weights, and of whatever else decides what embeddings are."""
+    """A digest of a network's weights, its projection too where it has one, and of whatever else decides what embeddings are."""
     found = hashlib.sha256()
-    for name, values in sorted(network.state_dict().items()):
+    projection = getattr(network, "projection", None)
+    state = network.state_dict() if projection is None else {**network.state_dict(), "projection": projection}
+    for name, values in sorted(state.items()):
         found.update(name.encode())
         found.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     for thing in described:

@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfsup.backbones import TextBackbone, Vocabulary, build_text_from, load_text_backbone
+from selfsup.backbones import TextBackbone, Vocabulary, build_text_from, load_text_backbone, read_projection
 from selfsup.data.tokens.tokenizer import FILE, Tokenizer
 
 
 def network_in(folder: str | Path) -> tuple[TextBackbone, list[str]]:
     """The backbone in a folder, for the tokeniser beside it, and in words which of its weights are missing. Raises ValueError."""
-    return load_text_backbone(folder, Vocabulary.of(Tokenizer.load(folder)))
+    network, remarks = load_text_backbone(folder, Vocabulary.of(Tokenizer.load(folder)))
+    network.projection = read_projection(folder)
+    return network, remarks
 
 
 def fresh_network(folder: str | Path) -> tuple[Callable[[], TextBackbone], dict[str, Any]]:

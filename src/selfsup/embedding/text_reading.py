@@ -16,7 +16,7 @@ from selfsup.data.documents import deduplicate, open_documents
 from selfsup.data.tokens.streams import TextDocuments
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding.encoded import Encoded
-from selfsup.embedding.reading import NOTHING, Inputs, Reading, checked_layer
+from selfsup.embedding.reading import NOTHING, SHARED, Inputs, Reading, checked_layer, in_shared_space
 from selfsup.embedding.text_networks import network_in, tokenizer_digest
 from selfsup.embedding.texts import Texts
 from selfsup.embedding.windows import BOTH, pool_documents
@@ -91,6 +91,8 @@ class TextReading(Reading[Any]):
     @staticmethod
     def checked(network: Any, layer: str) -> str:
         """`layer` as `NAME/POOL`, or ValueError."""
+        if network.projection is not None and layer in (SHARED, "shared"):
+            return SHARED
         if layer in (BOTH, f"{BOTH}/mean"):
             return f"{BOTH}/mean"
         return checked_layer(network.layers, pools_of(network), layer)
@@ -100,7 +102,10 @@ class TextReading(Reading[Any]):
         training, device = network.training, next(network.parameters()).device
         network.eval()
         for some in torch.split(rows, DOCUMENTS):
-            yield some, pool_documents(network, self.encoded, some.numpy(), layers=layers, device=device)
+            last = f"{network.layers[-1]}/mean"
+            asked = list(dict.fromkeys(last if layer == SHARED else layer for layer in layers))
+            found = pool_documents(network, self.encoded, some.numpy(), layers=asked, device=device)
+            yield some, {layer: in_shared_space(network, found[last]) if layer == SHARED else found[layer] for layer in layers}
         network.train(training)
 
     def embedded(self, network: Any, rows: Tensor) -> Iterator[Float[Tensor, "b D"]]:
@@ -128,6 +133,8 @@ class TextReading(Reading[Any]):
         """Pooled tokens."""
         ids, attended = inputs
         states = network.features(ids, attended)
+        if layer == SHARED:
+            return in_shared_space(network, attended_mean(states[network.layers[-1]], attended))
         if layer == f"{BOTH}/mean":
             return (attended_mean(states[network.layers[0]], attended) + attended_mean(states[network.layers[-1]], attended)) / 2
         name, _, pool = layer.partition("/")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from selfsup.evaluation.across_languages import LanguageScores, evaluate_across_languages
 from selfsup.evaluation.assembly import evaluate
 from selfsup.evaluation.modelling_scores import ModellingScores, evaluate_language_modelling
+from selfsup.evaluation.pair_scores import PairRow, PairScores, evaluate_pairs
 from selfsup.evaluation.problem import primary_count
 from selfsup.evaluation.results import ClassScore, Comparison, Confusion, Prediction, Results, Row
 
@@ -14,11 +15,14 @@ __all__ = [
     "Confusion",
     "LanguageScores",
     "ModellingScores",
+    "PairRow",
+    "PairScores",
     "Prediction",
     "Results",
     "Row",
     "evaluate",
     "evaluate_across_languages",
     "evaluate_language_modelling",
+    "evaluate_pairs",
     "primary_count",
 ]

@@ -13,6 +13,8 @@ GROUNDS: dict[str, type[Ground]] = {"image": PictureGround, "text": TextGround}
 
 def ground_of(run: Run) -> type[Ground]:
     """How runs of this kind are scored. Raises ValueError for a kind that this release does not know."""
+    if run.kind == "pair":
+        raise ValueError(f"{run.folder} has two sides; give one of them: {run.folder / 'image'} or {run.folder / 'text'}.")
     if run.kind not in GROUNDS:
         raise ValueError(f"{run.folder} learned from {run.kind!r}; this release scores {', '.join(GROUNDS)}.")
     return GROUNDS[run.kind]

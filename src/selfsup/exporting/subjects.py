@@ -182,6 +182,8 @@ def padded(rows: list[Int[Tensor, "_"]], fill: int = 0) -> tuple[Int[Tensor, "b 
 def subject_of(run: Run, layer: str | None) -> Pictures | Documents:
     """What is exported of a run: by default the layer that `evaluate` chose, else the mean of the last but one. Raises ValueError."""
     files = {"image": "backbone.safetensors", "text": "model.safetensors"}
+    if layer is not None and layer.partition("/")[0] == "shared":
+        raise ValueError("the shared layer is a projection beside the backbone, and exports hold the backbone; leave --layer out.")
     if run.kind not in files:
         raise ValueError(f"{run.folder} learned from {run.kind!r}; this release exports {', '.join(files)}.")
     if not (run.folder / files[run.kind]).is_file():

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from selfsup.losses.pairs import alike_pairs, matching, pairwise_sigmoid
 from selfsup.losses.vocabulary import bits_per_byte, sampled_words, vocabulary_nats
 from selfsup.losses.weighted import counted_mean, weighted_mean
 
-__all__ = ["bits_per_byte", "counted_mean", "sampled_words", "vocabulary_nats", "weighted_mean"]
+__all__ = [
+    "alike_pairs",
+    "bits_per_byte",
+    "counted_mean",
+    "matching",
+    "pairwise_sigmoid",
+    "sampled_words",
+    "vocabulary_nats",
+    "weighted_mean",
+]

@@ -58,8 +58,13 @@ def pretrain(
     context: int | None = None,
     alpha: float = 0.3,
     repeats: float = 4.0,
+    image: str | None = None,
+    image_from: str | Path | None = None,
+    text_from: str | Path | None = None,
+    freeze: str | None = None,
+    shared_width: int | None = None,
 ) -> Run:
-    """Pretrain a backbone on the pictures or texts of `data` with a pretext task; labels are never read.
+    """Pretrain a backbone on the pictures, texts or pairs of `data` with a pretext task; labels are never read.
 
     `task` is a name from `selfsup tasks` or `file.py:Class`; `options` are its own. `budget` is a time (`90s`, `10m`), which becomes
     a number of steps by timing the first ones; or give `steps` or `epochs`. `batch_size` is the global batch, over ranks and the
@@ -72,6 +77,10 @@ def pretrain(
     is theirs, by default told from their bytes; `deduplicate` leaves out what they repeat. `tokenizer` is a path that `transformers`
     reads, or "bytes"; without one, one of `vocabulary` words is trained. A row has `context` tokens, by default 128. Languages are drawn
     by their share to the power of `alpha`, none of them more than `repeats` times in one reading of all.
+
+    Of pairs: `image` and `text` are columns of picture files and of captions (several: "en,de"), `context` the most tokens of a caption.
+    `backbone` is IMAGE+TEXT. `image_from` and `text_from` are earlier runs whose networks go on, `freeze` the one of them that stays as
+    it is; both are projected to `shared_width`, by default 256. The run's folders `image` and `text` are runs for every later stage.
     Raises ValueError for what cannot be done, saying what would.
     """
     wishes = wished(locals())

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from selfsup.backbones import Backbone, TextBackbone
+from selfsup.backbones import Backbone, PairBackbone, TextBackbone
 from selfsup.contract import check_before_training, made
 from selfsup.pretext import Pretext
 from selfsup.pretraining.wishes import Wishes
@@ -14,7 +14,7 @@ from selfsup.tasks import TASKS, find_task, load_attribute
 from selfsup.train.distributed import device
 
 
-def assembled(wishes: Wishes, net: Backbone | TextBackbone, options: dict[str, Any], *, store_side: int) -> Pretext:
+def assembled(wishes: Wishes, net: Backbone | TextBackbone | PairBackbone, options: dict[str, Any], *, store_side: int) -> Pretext:
     """The task on its backbone, on the device, with the user's own views if any. What is the user's own is tried first."""
     kind: Any = find_task(wishes.task)
     module: Pretext = made(kind, lambda: kind(net, **options))
@@ -27,5 +27,6 @@ def assembled(wishes: Wishes, net: Backbone | TextBackbone, options: dict[str, A
     if own is not None or wishes.views is not None:
         check_before_training(module, name=own, views=wishes.views, side=store_side)
     module.to(device())
-    convolves = isinstance(net, Backbone) and net.patch is None
+    seeing = net.image if isinstance(net, PairBackbone) else net
+    convolves = isinstance(seeing, Backbone) and seeing.patch is None
     return module.to(memory_format=torch.channels_last) if convolves else module  # the layout convolutions are fastest in

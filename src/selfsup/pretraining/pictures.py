@@ -38,6 +38,7 @@ class Pictures(Material):
     def prepared(cls, data: Any, wishes: Wishes, ranks: World, *, before: Run | None) -> Pictures:
         """Open, split and decode the pictures."""
         wishes.texts.refuse()
+        wishes.pairs.refuse("pictures")
         corpus = prepare(
             data, **({"split": before.split_file} if before else wishes.parts()), size=before.size if before else wishes.size,
             kind=wishes.kind, store_limit=wishes.store_limit, leads=ranks.leads, wait=ranks.wait,

@@ -67,6 +67,7 @@ class Texts(Material):
     def prepared(cls, data: Any, wishes: Wishes, ranks: World, *, before: Run | None) -> Texts:
         """Read the documents and turn them into tokens, or find that done."""
         _refuse_pictures(wishes)
+        wishes.pairs.refuse("text")
         asked = TextWishes(**before.reading) if before else wishes.texts
         documents = open_documents(data, **asked.columns)
         if asked.deduplicate:
@@ -74,7 +75,7 @@ class Texts(Material):
         if before is not None:  # told before they become tokens again, which takes long and puts those of then away
             refuse_changed(documents.fingerprint(), before, what=f"documents of {documents.name}", differs=_then(before))
         hold_out = HoldOut.asked(**({"split": before.split_file} if before and before.held_out else {} if before else wishes.parts()))
-        tokenizer = Tokenizer.load(before.folder) if before else _tokenizer(asked, wishes.weights)
+        tokenizer = Tokenizer.load(before.folder) if before else tokenizer_asked(asked, wishes.weights)
         if not ranks.leads:
             ranks.wait()
         corpus = open_tokens(
@@ -176,7 +177,7 @@ def _then(run: Run) -> str:
     return f"it learns from {learned}{held_out}, and some were added, taken away or changed since"
 
 
-def _tokenizer(asked: TextWishes, weights: str | Path | None) -> Tokenizer | int | None:
+def tokenizer_asked(asked: TextWishes, weights: str | Path | None) -> Tokenizer | int | None:
     """The tokeniser asked for, that of the weights, or the size of one to train. A user's gets a mask and an end where it has none."""
     if asked.vocabulary is not None and asked.tokenizer is not None:
         raise ValueError("--vocabulary is the size of a tokeniser that is trained, and --tokenizer brings one; give one of them.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfsup.options import check_choice, task_options
+from selfsup.pretraining.pair_wishes import PairWishes
 from selfsup.pretraining.text_wishes import TextWishes
 from selfsup.run import Run
 from selfsup.tasks import find_task
@@ -26,6 +27,7 @@ class Wishes:
     """What `pretrain` was asked for, apart from the data."""
 
     texts: TextWishes
+    pairs: PairWishes
     kind: str
     split: str | Path | None
     holdout: float
@@ -67,7 +69,7 @@ class Wishes:
         check_choice("schedule", self.schedule, list(SCHEDULES))
         check_choice("optimizer", self.optimizer, list(OPTIMIZERS))
         check_choice("precision", self.precision, ["auto", "fp32", "bf16"])
-        check_choice("kind", self.kind, ["auto", "image", "text"])
+        check_choice("kind", self.kind, ["auto", "image", "text", "pair"])
         modality = find_task(self.task).modality
         if self.kind not in ("auto", modality):
             raise ValueError(f"--kind {self.kind} was given, and task {self.task} learns from {modality}; leave --kind out.")
@@ -111,5 +113,6 @@ class Wishes:
 def wished(settings: Mapping[str, Any]) -> Wishes:
     """The wishes in what `pretrain` was called with; what belongs to no wish is left alone."""
     texts = TextWishes(**{item.name: settings[item.name] for item in dataclasses.fields(TextWishes)})
-    own = {item.name: settings[item.name] for item in dataclasses.fields(Wishes) if item.name not in ("texts", "options")}
-    return Wishes(**own, options=settings["options"] or {}, texts=texts)
+    pairs = PairWishes(**{item.name: settings[item.name] for item in dataclasses.fields(PairWishes)})
+    own = {item.name: settings[item.name] for item in dataclasses.fields(Wishes) if item.name not in ("texts", "pairs", "options")}
+    return Wishes(**own, options=settings["options"] or {}, texts=texts, pairs=pairs)

@@ -121,6 +121,7 @@ def collect(folders: Sequence[Path]) -> Collected:
             runs[folder.resolve()] = Run.open(folder)
         except (ValueError, TypeError, KeyError, OSError) as error:
             problems[folder.name] = str(error)
+    runs = {folder: run for folder, run in runs.items() if run.side is None or folder.parent not in runs}
     names = {folder.name for folder in runs}
     beside = [folder.parent for folder in runs if (folder.parent / "results.json").is_file()]
     results: dict[Path, Results] = {}

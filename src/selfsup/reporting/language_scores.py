@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,18 @@ def language_scores(collected: Collected, shades: Mapping[str, str]) -> list[Htm
     They lie in the runs, in the folders that these lie in, and beside other results. What lies there several times, as runs keep copies of
     scores they have in common, is shown once.
     """
-    names = {run.name for run in collected.runs}
-    places = [*(results.folder for results in collected.results), *(run.folder.parent for run in collected.runs)]
-    folders = list(dict.fromkeys([*places, *(run.folder for run in collected.runs)]))
-    modelled = _found(folders, "language_modelling.json", names)
-    across = _found(folders, "across_languages.json", names)
+    modelled = score_files(collected, "language_modelling.json")
+    across = score_files(collected, "across_languages.json")
     sections = [_modelling(facts, shades, _anchor("language-modelling", number)) for number, facts in enumerate(modelled)]
     return sections + [_across(facts, shades, _anchor("across-languages", number)) for number, facts in enumerate(across)]
 
 
-def _found(folders: Sequence[Path], name: str, runs: Set[str]) -> list[Facts]:
+def score_files(collected: Collected, name: str) -> list[Facts]:
     """The content of files of that name that can be read and score some of the runs, each once, those of most rows first."""
+    runs = {run.name for run in collected.runs}
+    places = [*(results.folder for results in collected.results), *(run.folder.parent for run in collected.runs)]
     content: dict[str, Facts] = {}
-    for file in (folder / name for folder in folders):
+    for file in (folder / name for folder in dict.fromkeys([*places, *(run.folder for run in collected.runs)])):
         try:
             text = file.read_text(encoding="utf-8")
             facts = json.loads(text)

@@ -17,6 +17,7 @@ from selfsup.reporting.markup import Html, section, tag
 from selfsup.reporting.neighbours import neighbours
 from selfsup.reporting.over_time import over_time
 from selfsup.reporting.page import page
+from selfsup.reporting.pair_scores import pair_scores
 from selfsup.reporting.pictures import rebuilt, seen
 from selfsup.reporting.scores import efficiency, row_shades, scores
 from selfsup.reporting.seen_texts import seen_texts
@@ -77,6 +78,7 @@ def _sections(collected: Collected, without_samples: bool) -> list[Html]:
         sections.append(scores(results, shades, anchor=f"scores{number}", hidden=hidden))
         sections.append(efficiency(results, shades, anchor=f"labels{number}"))
     sections += language_scores(collected, shades)
+    sections += pair_scores(collected, shades)
     sections += uses(collected, shades, without_samples=without_samples)
     sections += _embeddings(collected, firsts, shades, without_samples)
     if runs:

@@ -30,6 +30,8 @@ TASKS = {
     "span_corruption": "selfsup.tasks.span_corruption:SpanCorruption",
     "tsdae": "selfsup.tasks.tsdae:TSDAE",
     "simcse": "selfsup.tasks.simcse:SimCSE",
+    "clip": "selfsup.tasks.clip:CLIP",
+    "siglip": "selfsup.tasks.siglip:SigLIP",
 }
 
 

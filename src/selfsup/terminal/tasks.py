@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def print_tasks() -> None:
-    """One row a task: name, kind, what it does, where it was published. Those for pictures, then those for text."""
+    """One row a task: name, kind, what it does, where it was published. Those for pictures, for text, for pairs of both."""
     table = table_of("task", "kind", "what the network has to do", "source")
-    for modality, title in (("image", "Pictures"), ("text", "Text")):
+    for modality, title in (("image", "Pictures"), ("text", "Text"), ("pair", "Pictures with captions")):
         table.add_row(Text(title, style="bold"))
         for name in TASKS:
             task = find_task(name)

@@ -85,7 +85,7 @@ def train(
 
 def _unit(run: Run) -> tuple[str, int]:
     """What speed is told in, and how many of it a row has."""
-    return ("tokens", run.size) if run.kind == "text" else ("pictures", 1)
+    return {"text": ("tokens", run.size), "pair": ("pairs", 1)}.get(run.kind, ("pictures", 1))
 
 
 def one_step(
@@ -195,7 +195,8 @@ class _Progress:
         self.rank, spread = embedding_rank(embeddings), embedding_spread(embeddings)
         mean_loss = sum(self.losses) / len(self.losses)
         self.losses.clear()
-        found = self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread)
+        blind = task.blind_loss(self.run.batch_size)
+        found = self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread, blind=blind)
         for kind, words in found.items():
             self.log.warn(done, kind, words)
         return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}

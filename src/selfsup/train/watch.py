@@ -60,8 +60,11 @@ class Watch:
         self.ranks += [float(entry["rank"]) for entry in looks]
         self.told |= {entry["kind"] for entry in entries if "kind" in entry}
 
-    def warnings(self, *, progress: float, loss: float, rank: float, spread: float) -> dict[str, str]:
-        """New warnings in words by their kind, at most one of each kind a run. `loss` is the mean since the last look."""
+    def warnings(self, *, progress: float, loss: float, rank: float, spread: float, blind: float | None = None) -> dict[str, str]:
+        """New warnings in words by their kind, at most one of each kind a run. `loss` is the mean since the last look.
+
+        `blind` is the loss of a network that tells nothing apart, where that is known.
+        """
         self.losses.append(loss)
         self.spreads.append(spread)
         self.ranks.append(rank)
@@ -79,6 +82,12 @@ class Watch:
             found["flat"] = (
                 f"the loss has not fallen: {self.losses[0]:.3f} at first, {fmean(self.losses[-3:]):.3f} now, {progress:.0%} of the way in. "
                 "Nothing is being learned. Try another --learning-rate, and look at the views in the report: the task may be impossible."
+            )
+        if blind is not None and progress >= 0.3 and len(self.losses) >= 6 and abs(fmean(self.losses[-3:]) / blind - 1) < 0.02:
+            found.pop("flat", None)
+            found["blind"] = (
+                f"the loss is stuck at {blind:.3f}, {progress:.0%} of the way in: that of a network that tells nothing in a batch apart. "
+                "Nothing is being learned. Try a smaller --learning-rate, and look whether what the task brings together belongs together."
             )
         fresh = {kind: words for kind, words in found.items() if kind not in self.told}
         self.told |= set(found)

@@ -105,6 +105,11 @@ class FileReader:
         else:
             yield from self._running_text()
 
+    @property
+    def trouble(self) -> str:
+        """Why reading ended before the end of the file, in words; empty where it did not."""
+        return self._trouble
+
     def rows(self) -> Iterator[tuple[str, Row]]:
         """The rows of a table with their names, as they are. Raises NoText and OSError."""
         match format_of(self._path):

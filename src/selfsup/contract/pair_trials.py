@@ -1,0 +1,91 @@
+"""Pairs that a task is tried on, made up: smooth pictures, and rows of bytes as captions."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfsup.backbones import PairBackbone, Vocabulary, build, build_text
+from selfsup.contract.own_views import generator
+from selfsup.contract.picture_trials import made_up_batch
+from selfsup.contract.text_trials import byte_vocabulary, made_up_rows
+from selfsup.data.pairs import PairWanted, prepare_pairs
+from selfsup.data.tokens.tokenizer import Tokenizer
+
+REAL_ROWS, REAL_CONTEXT = 8, 48  # pairs of the user's, and bytes of each caption
+WIDTH = 32  # of the shared space
+MOST = 3  # captions of a picture
+
+
+@dataclass(frozen=True)
+class PairTrial:
+    """One batch: `rows` pictures stored at `side` px, whose views are `size` px, with captions of at most `context` bytes."""
+
+    backbone: str
+    size: int
+    context: int
+    channels: int = 3
+    rows: int = 8
+    side: int = 32
+    data: str = ""
+
+    @property
+    def name(self) -> str:
+        """In words, what is tried."""
+        colours = "grey" if self.channels == 1 else "colour"
+        return f"{self.data or 'made-up'} {colours} {self.size} px with captions × {self.rows} on {self.backbone}"
+
+    def network(self) -> PairBackbone:
+        """Two new backbones, drawn from torch's global random state."""
+        image, plus, text = self.backbone.partition("+")
+        if not plus:
+            raise ValueError(f"the backbone of pairs is two, IMAGE+TEXT, such as compact_convnet+bert-tiny; got {self.backbone}")
+        seen = build(image, size=self.size, channels=self.channels)
+        return PairBackbone(seen, build_text(text, vocabulary=byte_vocabulary(), context=self.context), width=WIDTH)
+
+    def batch(self) -> dict[str, Tensor]:
+        """Made-up pairs."""
+        return made_up_pairs(self.rows, self.channels, self.side, self.context, byte_vocabulary())
+
+
+TRIALS = (
+    PairTrial("compact_convnet+bert-tiny", 16, 12, side=20),
+    PairTrial("compact_vit+gpt2-tiny", 28, 9, channels=1, rows=5, side=40),
+)
+
+
+def pair_trials(backbone: str | None) -> tuple[PairTrial, ...]:
+    """The trials with made-up pairs, or the same on the backbone asked for."""
+    return TRIALS if backbone is None else tuple(dataclasses.replace(trial, backbone=backbone) for trial in TRIALS)
+
+
+def real_pairs(data: Any, backbone: str) -> tuple[PairTrial, dict[str, Tensor]]:
+    """A trial with the first pairs of `data`, as `pretrain` takes it. Raises ValueError."""
+    corpus = prepare_pairs(data, PairWanted(), size=None, context=REAL_CONTEXT, tokenizer=Tokenizer.bytes())
+    batch = corpus.store.batch(corpus.rows[:REAL_ROWS])
+    pictures = corpus.store.pictures
+    rows = len(batch["image"])
+    return PairTrial(backbone, corpus.size, REAL_CONTEXT, pictures.channels, rows, pictures.side, Path(corpus.name).name), batch
+
+
+def made_up_pairs(rows: int, channels: int, side: int, context: int, vocabulary: Vocabulary) -> dict[str, Tensor]:
+    """Pairs as their store gives them: one to three captions a picture of one to `context` tokens, the last picture and text a copy."""
+    rng = generator(4)
+    tokens = made_up_rows(rows * MOST, context, vocabulary)["tokens"].view(rows, MOST, context)
+    counts = 1 + torch.arange(rows) % MOST
+    there = torch.arange(MOST) < counts[:, None]
+    length = torch.where(there, torch.randint(1, context + 1, (rows, MOST), generator=rng), 0)
+    within = torch.arange(context) < length[:, :, None]
+    caption = torch.where(there, torch.arange(rows * MOST).view(rows, MOST), -1)
+    caption[-1, 0] = caption[0, 0]
+    picture = torch.arange(rows)
+    picture[-1] = picture[0]
+    return {
+        **made_up_batch(rows, channels, side), "tokens": torch.where(within, tokens, 0), "length": length, "captions": counts,
+        "caption": caption, "picture": picture,
+    }  # fmt: skip
