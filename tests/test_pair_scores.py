@@ -85,7 +85,7 @@ def test_prompts_of_every_form(tmp_path: Path) -> None:
 
 def test_classes_are_called_by_the_mean_of_their_prompts() -> None:
     directions = class_directions([np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0]])])
-    np.testing.assert_allclose(directions, [[math.sqrt(0.5), math.sqrt(0.5)], [1, 0]], atol=1e-7)
+    np.testing.assert_allclose(directions, np.array([[math.sqrt(0.5), math.sqrt(0.5)], [1, 0]]), atol=1e-7)
     assert called(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]], np.float32), directions).tolist() == [0, 1, -1]
     found = zero_shot_score(np.array([[0, 0, 0, 1, 1]]), np.array([0, 0, 0, 0, 1]), classes=2, groups=None, language="", templates=("{}",))
     assert found.metric == "balanced accuracy"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from selfsup.probing.choice import choose, choose_grouped
+from selfsup.probing.choice import choose
 from selfsup.probing.draws import stratified_folds
 from selfsup.probing.probes import Standardiser, linear
 
@@ -23,10 +23,7 @@ def out_of_fold(
     classes = int(targets.max()) + 1
     rows = Standardiser.of(features)(features)
     folds = stratified_folds(targets, folds=FOLDS, seed=seed, groups=groups)
-    if groups is None:
-        choice = choose({"": rows}, targets, probe="linear", labels_per_class="all", default="", seed=seed)
-    else:
-        choice = choose_grouped({"": rows}, targets, groups, default="", seed=seed)
+    choice = choose({"": rows}, targets, probe="linear", labels_per_class="all", default="", groups=groups, seed=seed)
     shares = np.full((len(targets), classes), np.nan)
     for fold in np.unique(folds[folds >= 0]):
         held = folds == fold
