@@ -23,6 +23,9 @@ def index(
         str | None, typer.Option(help="For filters: `folder`, a table of path and label, or a column.", show_default=False)
     ] = None,
     layer: Annotated[str | None, typer.Option(help="As for `embed`. Stays as it is in an index.", show_default=False)] = None,
+    side: Annotated[
+        str | None, typer.Option(metavar="image|text", help="Of a run of pairs: what is indexed. By default pictures.", show_default=False)
+    ] = None,
     collection: Collection = "selfsup",
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the database anew from the embeddings kept in Parquet, without DATA or network.")

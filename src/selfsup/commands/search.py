@@ -14,7 +14,7 @@ from selfsup.commands.arguments import Collection
 @app.command()
 def search(
     index: Annotated[str, typer.Argument(metavar="INDEX", help="What `selfsup index` had as --to.", show_default=False)],
-    query: Annotated[str | None, typer.Argument(metavar="[QUERY]", help="A picture's file; of texts, words.", show_default=False)] = None,
+    query: Annotated[str | None, typer.Argument(metavar="[QUERY]", help="A picture's file, or words.", show_default=False)] = None,
     row: Annotated[str | None, typer.Option(metavar="ID", help="More like this row of the index.", show_default=False)] = None,
     like: Annotated[
         str | None, typer.Option(metavar="FILE", help="More like what this file holds, a picture or a text.", show_default=False)

@@ -17,8 +17,8 @@ from selfsup.searching.collection import Collection
 from selfsup.searching.connection import connected
 from selfsup.searching.maker import Maker
 from selfsup.searching.mirroring import faults_of
+from selfsup.searching.questions import Questions
 from selfsup.searching.settings import Settings, settings_for
-from selfsup.searching.sides import Side, side_of
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Searcher:
 
     def __init__(self, collection: Collection, maker: Maker, run: Run | str | Path | None) -> None:
         self.collection, self.maker = collection, maker
-        self._run, self._side = run, None if run is None else _side(maker, run, collection.address)
+        self._questions = None if run is None else _questions(maker, run, collection.address)
         # What it was built with follows from its kind; a few candidates more than a short graph needs do no harm.
         self.settings: Settings = settings_for(0 if collection.kind == "FLAT" else 10**9)
 
@@ -111,11 +111,11 @@ class Searcher:
 
     def vector_of(self, query: str | Path | None, like: str | Path | None) -> Float32[np.ndarray, "D"]:
         """What the run's network makes of a question. Raises ValueError."""
-        if self._side is None:
-            self._side = _side(self.maker, self.maker.run, self.collection.address)
+        if self._questions is None:
+            self._questions = _questions(self.maker, self.maker.run, self.collection.address)
         if like is not None:
-            return self._side.asked_like(Path(like).expanduser(), self.maker.layer)
-        return self._side.asked(str(query), self.maker.layer)
+            return self._questions.vector_like(Path(like).expanduser())
+        return self._questions.vector(str(query))
 
 
 @contextmanager
@@ -135,14 +135,14 @@ def opened(index: str | Path, *, collection: str = COLLECTION, run: Run | str | 
         yield searcher
 
 
-def _side(maker: Maker, run: Run | str | Path, address: Address) -> Side:
+def _questions(maker: Maker, run: Run | str | Path, address: Address) -> Questions:
     """How questions become vectors. Raises ValueError unless it is the run that the index was made with."""
     if not isinstance(run, Run):
         if not Path(run, "run.json").is_file():
             raise ValueError(f"{address} was made with the run {maker.run}, and there is none in {run}. Say where it is: --run DIR.")
         run = Run.open(run)
     maker.check(Maker.of(run, side=maker.side, layer=maker.layer), address)
-    return side_of(run)
+    return Questions(run, maker.layer)
 
 
 def _hit(score: float, entity: Mapping[str, Any]) -> Hit:

@@ -23,7 +23,7 @@ from selfsup.searching.ledger import Ledger, check_place
 from selfsup.searching.maker import Maker
 from selfsup.searching.rows import Rows, fields_of
 from selfsup.searching.settings import MOST_NUMBERS
-from selfsup.searching.sides import Side, side_of
+from selfsup.searching.sides import Side, side_of, side_run
 
 TEXT_OPTIONS = ("text", "id", "language", "encoding")
 
@@ -35,6 +35,7 @@ def index(
     to: str | Path,
     labels: Any = None,
     layer: str | None = None,
+    side: str | None = None,
     collection: str = COLLECTION,
     rebuild: bool = False,
     kind: str = "auto",
@@ -48,14 +49,15 @@ def index(
     `to` is a folder, for Milvus Lite, or `http://host:port` of a Milvus server, whose token the variable SELFSUP_MILVUS_TOKEN holds, and
     `collection` a name there. Rows have the fields `id`, `path`, `part`, `label` (from `labels`, as for `evaluate`) and the columns of
     `data`. Run again, it embeds what is new, removes what is gone, and leaves the rest; a run that was killed is gone on with in the same
-    way. `rebuild` makes the database anew from the embeddings kept in Parquet, without data or network. `layer`, `kind`, `text`, `id`,
-    `language` and `encoding` are as for `embed`. Raises ValueError, also for an index that another run or layer made, and
+    way. `rebuild` makes the database anew from the embeddings kept in Parquet, without data or network. Of a run of pairs one `side` is
+    indexed, by default the pictures, in the space that both share: words find pictures, and the other way round. `layer`, `kind`, `text`,
+    `id`, `language` and `encoding` are as for `embed`. Raises ValueError, also for an index that another run or layer made, and
     ModuleNotFoundError where the extra `search` is missing.
     """
     told = {name: value for name, value in locals().items() if name in TEXT_OPTIONS}
-    run = run if isinstance(run, Run) else Run.open(run)
+    run, layer = side_run(run if isinstance(run, Run) else Run.open(run), side, layer)
     address = Address.parse(to, collection)
-    side = side_of(run)
+    items = side_of(run)
     if not address.is_server:
         check_place(Path(address.to))
     with Ledger.opened(address.ledger(run)) as ledger:
@@ -63,13 +65,13 @@ def index(
             if data is not None or labels is not None:
                 raise ValueError("rebuild makes the index from its own embeddings and reads no data or labels; expected neither with it.")
             return filled(address, ledger, _kept(ledger, run, layer, address), Filling(rebuild=True))
-        maker = Maker.of(run, side=side.kind, layer=_layer(ledger, side, layer))
+        maker = Maker.of(run, side=items.kind, layer=_layer(ledger, items, layer))
         _check_there(address, ledger, maker)
-        reading = side.reading(data, told, kind=kind)
+        reading = items.reading(data, told, kind=kind)
         maker = replace(maker, data=_place_of(reading.name))
         if ledger.maker is None:  # before anything else of the index
             ledger.maker = maker
-        filling = prepared(side, reading, ledger, layer=maker.layer, labels=labels, run=run)
+        filling = prepared(items, reading, ledger, layer=maker.layer, labels=labels, run=run)
         ledger.maker = maker
         return filled(address, ledger, maker, filling)
 

@@ -1,6 +1,6 @@
 """Sides of an embedding: the kinds of item, and of question, that become vectors of one space. What differs between kinds stands here.
 
-A run on pictures or on texts has one side. An index holds the items of one side; questions may come by any.
+A run on pictures or on texts has one side, one on pairs two. An index holds the items of one; questions may come by any.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from selfsup.data import Undecodable, open_source
 from selfsup.embedding import PictureReading, Reading, TextReading, chosen_layer, opened_for
+from selfsup.embedding.reading import SHARED
 from selfsup.embedding.texts import Texts
 from selfsup.reporting.excerpts import excerpt
 from selfsup.run import Run
@@ -129,6 +130,21 @@ class TextSide(Side):
 
 
 SIDES: dict[str, type[Side]] = {side.kind: side for side in (PictureSide, TextSide)}
+
+
+def side_run(run: Run, side: str | None, layer: str | None) -> tuple[Run, str | None]:
+    """The run whose items are indexed, and the layer: of a run of pairs one side of it, by default in the space that both share.
+
+    Raises ValueError for a side that a run has not.
+    """
+    if run.kind == "pair":
+        folder = run.folder / (side or PictureSide.kind)
+        if not (folder / "run.json").is_file():
+            raise ValueError(f"{run.folder} has no finished side {folder.name!r}: expected image or text, and a run that is finished.")
+        return Run.open(folder), layer or SHARED
+    if side not in (None, run.kind):
+        raise ValueError(f"{run.folder} learned from {run.kind!r} and has no side {side!r}: only runs of pairs have two. Leave --side out.")
+    return run, layer
 
 
 def side_of(run: Run) -> Side:
