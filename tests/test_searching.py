@@ -143,7 +143,7 @@ def test_what_cannot_be_asked(runs: Path, place: dict[str, Any], tmp_path: Path)
     selfsup.index(runs / "first", runs / "digits", labels="folder", **place)
     with pytest.raises(ValueError, match=r'The filter label in \["3" was refused: .*such as label in \["cat"\]'):
         asked(place, row="0/0.png", filter='label in ["3"')
-    with pytest.raises(ValueError, match="has no row 'none' among its 40"):
+    with pytest.raises(ValueError, match=r"has no row 'none' among its 40. Expected an id, such as '\d/\d+.png'"):
         asked(place, row="none")
     with pytest.raises(ValueError, match="0 rows were asked for; expected 1 to 16,384"):
         asked(place, query=runs / "digits" / "0" / "0.png", k=0)

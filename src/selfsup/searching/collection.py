@@ -138,7 +138,8 @@ class Collection:
         """Key and vector of a row by its id. Raises ValueError where there is none."""
         found = self.query(f"id == {json.dumps(name, ensure_ascii=False)}", fields=("key", "vector"))
         if not found:
-            raise ValueError(f"{self.address} has no row {name!r} among its {self.count():,}. Ids are as `selfsup search` prints them.")
+            known = ", ".join(repr(row["id"]) for row in self.query("", fields=("id",), most=3))
+            raise ValueError(f"{self.address} has no row {name!r} among its {self.count():,}. Expected an id, such as {known}.")
         return found[0]["key"], np.asarray(found[0]["vector"], dtype=np.float32)
 
     def field_names(self) -> list[str]:

@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 from rich.text import Text
 
+from selfsup.reporting.excerpts import excerpt
 from selfsup.terminal.tables import print_notes, show, table_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 SIDE = 16
 """Pixels a side of a picture in a terminal: half as many lines."""
+
+CELL = 120
+"""Characters of a text that a line shows; pages show more."""
 
 _SKIPPED = 10
 
@@ -75,4 +79,4 @@ def _small(found: Found) -> list[NDArray[np.uint8] | None]:
 
 
 def _word(value: Any) -> str:
-    return "" if value is None else " ".join(str(value).split())
+    return "" if value is None else excerpt(str(value), CELL)
