@@ -143,7 +143,7 @@ def proposed(run: Path, folder: Path, truth: Truth) -> dict[str, dict[str, float
     small = copies.small_pictures(collection.store)
     row, table = {name: place for place, name in enumerate(collection.reading.ids)}, {}
     for by in (("embedding",), ("thumbnail",), ("embedding", "thumbnail")):
-        pairs = copies.candidates(collection, small, list(range(len(row))), neighbours=10, by=by).tolist()
+        pairs = copies.candidates(collection, small, list(range(len(row))), neighbours=20, by=by).tolist()
         known = set(map(tuple, pairs))
         right: dict[str, list[bool]] = defaultdict(list)
         for original, copy, kind in truth:

@@ -36,7 +36,7 @@ def duplicates(
     threshold: Annotated[
         float | None, typer.Option(help="Similarity from which a pair counts: .8 for pictures, .5 for texts.", show_default=False)
     ] = None,
-    neighbours: Annotated[int, typer.Option(min=1, help="Of each picture, to look at.")] = 10,
+    neighbours: Annotated[int, typer.Option(min=1, help="Of each picture, to look at.")] = 20,
     layer: Layer = None,
     without_samples: WithoutSamples = False,
     kind: Kind = "auto",

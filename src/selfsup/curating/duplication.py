@@ -18,7 +18,7 @@ from selfsup.reporting.markup import section
 from selfsup.reporting.wording import count, plural
 from selfsup.run import Run
 
-NEIGHBOURS = 10
+NEIGHBOURS = 20
 """Neighbours that are looked at of each picture, by each way to propose them."""
 
 SHOWN, MEMBERS = 100, 20

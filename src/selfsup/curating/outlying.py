@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from selfsup.curating.collection import Collection, collect, folder_for
+from selfsup.curating.collection import Collection, around, collect, folder_for
 from selfsup.curating.neighbours import nearest
 from selfsup.curating.showing import Showing, Tile, how, opening, write_page
 from selfsup.curating.tables import write_table
@@ -68,15 +68,15 @@ def outliers(
 ) -> Outliers:
     """Rank the items of `data` (by default of what the run learned from) by how far they are from everything else.
 
-    The distance of an item is the mean of 1 - cosine to its `neighbours` nearest others, embeddings taken around their mean (Ramaswamy,
-    Rastogi, Shim, SIGMOD 2000, with the mean for the last distance). Writes outliers.csv, with every item, and outliers.html, with the
+    The distance of an item is the mean of 1 - cosine to its `neighbours` nearest others (Ramaswamy, Rastogi, Shim, SIGMOD 2000, with the
+    mean for the last distance). Writes outliers.csv, with every item, and outliers.html, with the
     first 60, into `out`, by default the folder `curating` in the run's. `layer` and the rest are as for `embed`. Raises ValueError.
     """
     if neighbours < 1:
         raise ValueError(f"neighbours={neighbours} was given: expected at least 1.")
     told = {"text": text, "id": id, "language": language, "encoding": encoding}
     collection = collect(run, data, told, layer=layer, kind=kind)
-    distance, rows = distances(collection.unit, neighbours=neighbours)
+    distance, rows = distances(around(collection.features, np.zeros(collection.features.shape[1])), neighbours=neighbours)
     order = np.argsort(-distance, kind="stable")
     ids, paths, parts = collection.reading.ids, collection.reading.paths, collection.reading.parts_in(collection.run)
     items = [
@@ -128,8 +128,7 @@ def _write_page(found: Outliers, collection: Collection, shown: list[int], rows:
     if lines:
         sections.append(section("ranked", "Furthest first", showing.solo(lines), lead=lead))
     said = (
-        f"The distance is the mean of 1 - cosine to the {found.neighbours} nearest others, in layer {collection.layer}, embeddings taken "
-        "around their mean.",
+        f"The distance is the mean of 1 - cosine to the {found.neighbours} nearest others, in layer {collection.layer}.",
         "Nothing says from where on an item is wrong: look until what you see is right.",
     )
     write_page(found.page, headline(found), [*sections, how(said)], collection, without_samples=without_samples)

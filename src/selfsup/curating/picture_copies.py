@@ -30,7 +30,7 @@ SMOOTHED, FINELY_SMOOTHED = 1, 2
 THUMBNAIL = 8
 """Pixels a side of the thumbnails that propose: a crop of 5 % moves them by a fifth of a pixel."""
 
-PROMISING = 0.7
+PROMISING = 0.4
 """Correlation of thumbnails below which a proposed pair is not looked at."""
 
 STEPS, FINE_STEPS, HALF_WAY = 4, 5, 0.3
