@@ -161,8 +161,8 @@ def test_the_scale_never_passes_its_limit_and_comes_back() -> None:
         optimizer.zero_grad()
         torch.autograd.backward(direction * scale(4).mean())
         optimizer.step()
-        assert float(scale(1)) <= 100.0 + 1e-4
-    assert float(scale(1)) < 100.0
+        assert scale(1).item() <= 100.0 + 1e-4
+    assert scale(1).item() < 100.0
 
 
 def test_a_loss_stuck_at_that_of_blindness_is_said_in_words() -> None:

@@ -61,7 +61,7 @@ class PictureReading(Reading[Backbone]):
     @staticmethod
     def checked(network: Backbone, layer: str) -> str:
         """`layer` as `NAME/POOL`, or ValueError."""
-        if network.projection is not None and layer in (SHARED, "shared"):
+        if layer in (SHARED, "shared") and getattr(network, "projection", None) is not None:
             return SHARED
         return checked_layer(network.layers, POOLS, layer)
 

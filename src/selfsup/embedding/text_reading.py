@@ -91,7 +91,7 @@ class TextReading(Reading[Any]):
     @staticmethod
     def checked(network: Any, layer: str) -> str:
         """`layer` as `NAME/POOL`, or ValueError."""
-        if network.projection is not None and layer in (SHARED, "shared"):
+        if layer in (SHARED, "shared") and getattr(network, "projection", None) is not None:
             return SHARED
         if layer in (BOTH, f"{BOTH}/mean"):
             return f"{BOTH}/mean"

@@ -28,7 +28,7 @@ class ZeroShot:
     chance: float
 
 
-def class_directions(prompts: Sequence[Float[np.ndarray, "t E"]]) -> Float[np.ndarray, "K E"]:
+def class_directions(prompts: Sequence[Float[np.ndarray, "_ E"]]) -> Float[np.ndarray, "K E"]:
     """The direction of each class: the mean of those of its prompts, of length 1."""
     means = np.stack([own.mean(0) for own in prompts])
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12), dtype=np.float32)
