@@ -161,14 +161,14 @@ def _write_page(
     showing = Showing(collection, [*(row for row, _ in shown), *(other for others in beside for other in others)])
     lines = [
         showing.line([
-            Tile(row, f"{item.label}? {item.suggested} {item.other:.2f}", "query"),
+            Tile(row, f"{item.label}? Rather {item.suggested} ({item.other:.0%})", "query"),
             *(Tile(other, label[other], "same" if label[other] == item.label else "other") for other in others),
         ])
         for (row, item), others in zip(shown, beside, strict=True)
     ]  # fmt: skip
     lead = (
-        "Framed, with its label, the likeliest other class and the probability of that, the item; beside or below it the nearest labelled "
-        "ones, with a whole line where they have the same label."
+        "Framed, the item, its label, and the class it rather seems to be, with the probability of that; beside or below it the nearest "
+        "labelled ones, in a dashed frame where they have another label."
     )
     sections = [opening(collection, NAME, headline(found), under, mood="open" if found.suspected else "good")]
     if lines:
