@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 SIDE = 16
 """Pixels a side of a picture in a terminal: half as many lines."""
 
+FIELDS, FIRST = 5, ("label", "text", "part")
+"""Fields that a line has room for, and those that come first."""
+
 CELL = 120
 """Characters of a text that a line shows; pages show more."""
 
@@ -43,14 +46,16 @@ def print_found(found: Found) -> None:
     """A line a hit, nearest first; with a small picture where the terminal has colours."""
     console = Console()
     pictures = found.side == "image" and console.is_terminal and console.color_system is not None
-    names = list(dict.fromkeys(name for hit in found.hits for name in hit.fields))
+    every = sorted(dict.fromkeys(name for hit in found.hits for name in hit.fields), key=lambda name: name not in FIRST)
+    names, hidden = every[:FIELDS], every[FIELDS:]
     table = table_of(*([""] if pictures else []), "cosine", "id", *names)
     for hit, small in zip(found.hits, _small(found) if pictures else [None] * len(found.hits), strict=True):
         cells: list[str | Text] = [f"{hit.score:.4f}", hit.id, *(_word(hit.fields.get(name)) for name in names)]
         table.add_row(*([half_blocks(small) if small is not None else Text("gone")] if pictures else []), *cells)
     if found.hits:
         show(table)
-    print_notes(found.notes)
+    more = [f"Not shown: {', '.join(hidden)}. All fields: --json."] if hidden else []
+    print_notes([*found.notes, *more])
 
 
 def print_json(found: Found) -> None:
