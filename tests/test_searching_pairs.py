@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from selfsup import index, search
+from selfsup.backbones import save_projection
 from selfsup.embedding.pair_reading import PairReading, pairs_for
 from selfsup.pretraining import pretrain
 from selfsup.run import Run
+from selfsup.searching.maker import weights_digest
 from selfsup.trained import pair_network
 from small_pairs import table
 from test_pairs import QUICK
@@ -53,6 +56,15 @@ def test_pictures_find_words(run: Run, data: Path, tmp_path: Path) -> None:
     texts = sorted({caption.text for captions in reading.captions for caption in captions})
     assert found.score == pytest.approx(float((reading.texts(network, texts) @ picture).max()), abs=1e-4)
     assert search(tmp_path / "words.db", "rot: bar", k=1).hits[0].fields["text"] == "rot: bar"
+
+
+def test_a_side_with_another_projection_is_another_run(run: Run, tmp_path: Path) -> None:
+    """Two runs that keep the same frozen pictures' network differ in their projection alone."""
+    other = tmp_path / "other"
+    shutil.copytree(run.folder / "image", other)
+    assert weights_digest(other) == weights_digest(run.folder / "image")
+    save_projection(torch.zeros(32, 4), other)
+    assert weights_digest(other) != weights_digest(run.folder / "image")
 
 
 def test_sides_that_are_missing_or_another_runs_are_named(run: Run, data: Path, tmp_path: Path) -> None:

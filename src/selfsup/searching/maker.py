@@ -11,7 +11,7 @@ from typing import Any
 from selfsup.run import Run
 
 FORMAT = 1
-_DECIDING = ("backbone.safetensors", "model*.safetensors", "backbone.json", "tokenizer.json")
+_DECIDING = ("backbone.safetensors", "model*.safetensors", "backbone.json", "projection.safetensors", "tokenizer.json")
 """Files of a run that decide what it makes of an item."""
 
 
