@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selfsup.cluster.cores import own_cores
 from selfsup.cluster.joining import cluster, core_count
-from selfsup.cluster.machines import alive, check_machines, fits, missing_here, versions
+from selfsup.cluster.machines import alive, check_machines, fits, missing_here, shared_environment, versions
 from selfsup.cluster.place import Place, place_of
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "missing_here",
     "own_cores",
     "place_of",
+    "shared_environment",
     "versions",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -82,3 +83,8 @@ def alive() -> list[dict[str, Any]]:
 def fits(node: dict[str, Any], resources: dict[str, float]) -> int:
     """How often a machine has so much at once."""
     return min(int(node["Resources"].get(name, 0.0) // count) for name, count in resources.items())
+
+
+def shared_environment() -> dict[str, str]:
+    """Where this process keeps decoded data: workers of a cluster that runs already have their own environment."""
+    return {name: os.environ[name] for name in ("SELFSUP_CACHE",) if name in os.environ}

@@ -23,6 +23,9 @@ Groups = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Kept on one side: a column, folder, name, blocks:N, FILE.csv:COLUMN.", rich_help_panel="Data"),
 ]
+OwnData = Annotated[
+    str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP + " By default what the run was pretrained on.", show_default=False)
+]
 Kind = Annotated[str, typer.Option(help="What the data is: auto, image, text, pair.", rich_help_panel="Data")]
 ImageColumn = Annotated[
     str | None, typer.Option("--image", metavar="COLUMN", help="Column that names pictures.", rich_help_panel="Pairs", show_default=False)

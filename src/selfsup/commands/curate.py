@@ -8,11 +8,8 @@ from typing import Annotated
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import DATA_HELP, Encoding, IdColumn, Kind, Language, RunFolder, TextColumns
+from selfsup.commands.arguments import Encoding, IdColumn, Kind, Language, OwnData, RunFolder, TextColumns
 
-OwnData = Annotated[
-    str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP + " By default what the run was pretrained on.", show_default=False)
-]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="For the table and the page; by default curating/ in the run's folder.", show_default=False),

@@ -9,15 +9,13 @@ from typing import Annotated
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import DATA_HELP, Encoding, IdColumn, Language, RunFolder, TextColumns
+from selfsup.commands.arguments import Encoding, IdColumn, Language, OwnData, RunFolder, TextColumns
 
 
 @app.command()
 def embed(
     run: RunFolder,
-    data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP + " By default what the run was pretrained on.", show_default=False)
-    ] = None,
+    data: OwnData = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.parquet", help="By default in the run's folder, for its report.", show_default=False)
     ] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import DATA_HELP, Collection, Encoding, IdColumn, Kind, Language, RunFolder, TextColumns
+from selfsup.commands.arguments import Collection, Encoding, IdColumn, Kind, Language, OwnData, RunFolder, TextColumns
 
 
 @app.command()
@@ -16,9 +16,7 @@ def index(
     to: Annotated[
         str, typer.Option(metavar="DIR|http://HOST:PORT", help="A folder, for Milvus Lite, or a Milvus server.", show_default=False)
     ],
-    data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP + " By default what the run was pretrained on.", show_default=False)
-    ] = None,
+    data: OwnData = None,
     labels: Annotated[
         str | None, typer.Option(help="For filters: `folder`, a table of path and label, or a column.", show_default=False)
     ] = None,

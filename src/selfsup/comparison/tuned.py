@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from ray import tune
 
+from selfsup.cluster import shared_environment
 from selfsup.comparison.trial import train_here
 from selfsup.comparison.wanted import Failed, Spent, Told, Wanted, threads_set
 from selfsup.run import Run
@@ -56,7 +56,7 @@ class Tuned:
     def _trained(self, data: Any, wanted: Sequence[Wanted]) -> list[dict[str, Any]]:
         """What `train_here` said of each run."""
         stopper, told = _FirstFailure(), _Told(wanted, self.told)
-        settings: dict[str, Any] = {"threads": self.threads, "folder": str(Path.cwd()), "environment": _shared_environment()}
+        settings: dict[str, Any] = {"threads": self.threads, "folder": str(Path.cwd()), "environment": shared_environment()}
         trial = tune.with_parameters(_trial, data=data, wanted=tuple(wanted), settings=settings)
         tuner = tune.Tuner(
             tune.with_resources(trial, dict(self.resources)),
@@ -96,11 +96,6 @@ def _checked(wanted: Sequence[Wanted], results: Sequence[Any]) -> list[dict[str,
 def _trial(config: dict[str, Any], *, data: Any, wanted: Sequence[Wanted], settings: dict[str, Any]) -> None:
     """One trial, on the machine that Tune chose."""
     tune.report(train_here(wanted[config["number"]], data, **settings))
-
-
-def _shared_environment() -> dict[str, str]:
-    """Where this process keeps decoded data: workers of a cluster that runs already have their own environment."""
-    return {name: os.environ[name] for name in ("SELFSUP_CACHE",) if name in os.environ}
 
 
 class _FirstFailure(tune.Stopper):  # type: ignore[misc] # Ray is not checked

@@ -12,7 +12,6 @@ from selfsup.curating.collection import Collection, collect, folder_for
 from selfsup.curating.showing import Showing, Tile, how, opening, write_page
 from selfsup.curating.strategies import STRATEGIES, Pool
 from selfsup.curating.tables import write_table
-from selfsup.data import read_labels
 from selfsup.options import check_choice
 from selfsup.reporting.markup import section
 from selfsup.reporting.wording import count as in_words
@@ -106,9 +105,7 @@ def _pool(collection: Collection, labels: Any) -> tuple[Pool, list[str]]:
     reading, notes = collection.reading, list[str]()
     targets = np.full(len(collection), -1)
     if labels is not None:
-        found = read_labels(labels, reading.listed, columns=reading.listed_columns, noun=reading.noun)
-        by_id = dict(zip(found.ids, found.targets, strict=True))
-        targets = np.array([by_id[name] for name in reading.ids])
+        _, targets = collection.labelled(labels)
     held_out = np.array([part == "test" for part in reading.parts_in(collection.run)])
     open_ = (targets < 0) & ~held_out
     if not open_.any():

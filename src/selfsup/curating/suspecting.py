@@ -14,7 +14,6 @@ from selfsup.curating.confidence import contradicted, likeliest_other, out_of_fo
 from selfsup.curating.neighbours import nearest
 from selfsup.curating.showing import Showing, Tile, how, opening, write_page
 from selfsup.curating.tables import write_table
-from selfsup.data import read_labels
 from selfsup.embedding.grouping import groups_of
 from selfsup.evaluation.problem import check_classes
 from selfsup.reporting.markup import section
@@ -91,9 +90,7 @@ def suspects(
     told = {"text": text, "id": id, "language": language, "encoding": encoding}
     collection = collect(run, data, told, layer=layer, kind=kind)
     reading = collection.reading
-    found = read_labels(labels, reading.listed, columns=reading.listed_columns, noun=reading.noun)
-    by_id = dict(zip(found.ids, found.targets, strict=True))
-    every = np.array([by_id[name] for name in reading.ids])
+    found, every = collection.labelled(labels)
     check_classes(found, every, reading.noun)
     rows = np.flatnonzero(every >= 0)
     names, targets = np.unique(every[rows], return_inverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,18 @@ def groups_of(groups: Any, run: Run, reading: Reading[Any]) -> np.ndarray | None
     """
     if isinstance(groups, str) and groups == NO_GROUPS:
         return None
-    if groups is not None:
-        split = make_split(reading.listed, groups=groups, columns=reading.listed_columns)
-    elif run.split_file.is_file():
-        split = Split.load(run.split_file)
-    else:
-        return None
+    if groups is None:
+        return remembered_groups(run, reading.ids)
+    return _members(make_split(reading.listed, groups=groups, columns=reading.listed_columns), reading.ids)
+
+
+def remembered_groups(run: Run, ids: Sequence[str]) -> np.ndarray | None:
+    """The group of each item as the run's split has them; None where it has none."""
+    return _members(Split.load(run.split_file), ids) if run.split_file.is_file() else None
+
+
+def _members(split: Split, ids: Sequence[str]) -> np.ndarray | None:
     if split.groups is None:
         return None
     known = dict(zip(split.ids, split.groups, strict=True))
-    return np.array([known.get(name, f"alone: {name}") for name in reading.ids])
+    return np.array([known.get(name, f"alone: {name}") for name in ids])

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from selfsup.cluster import Place, alive, check_machines, cluster, fits
+from selfsup.cluster import Place, alive, check_machines, cluster, fits, shared_environment
 from selfsup.embedding.writing import ShardWriter
 from selfsup.run import Run
 from selfsup.train.distributed import device
@@ -34,8 +34,14 @@ def write_on_ray(place: Place, writer: ShardWriter, numbers: Sequence[int], told
         workers = min(len(numbers), sum(fits(node, resources) for node in nodes))
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        shared = {name: os.environ[name] for name in ("SELFSUP_CACHE",) if name in os.environ}
-        opened = (str(writer.run.folder.absolute()), writer.data, writer.arguments, writer.shards.made_of, str(Path.cwd()), shared)
+        opened = (
+            str(writer.run.folder.absolute()),
+            writer.data,
+            writer.arguments,
+            writer.shards.made_of,
+            str(Path.cwd()),
+            shared_environment(),
+        )
         written = ray.data.from_items([{"shard": number} for number in numbers], override_num_blocks=len(numbers)).map(
             Worker, fn_constructor_args=opened, compute=ray.data.ActorPoolStrategy(size=workers),
             **{f"num_{name.lower()}s": count for name, count in resources.items()},

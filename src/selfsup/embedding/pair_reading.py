@@ -12,10 +12,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from selfsup.backbones import PairBackbone, Vocabulary, build_from, build_text_from, read_settings, read_text_settings
-from selfsup.data import Split, open_store
+from selfsup.data import open_store
 from selfsup.data.pairs import Caption, Paired, PairWanted, open_pairs
 from selfsup.data.pairs.corpus import captions_of, fingerprint_of
 from selfsup.data.tokens.tokenizer import Tokenizer
+from selfsup.embedding.grouping import remembered_groups
 from selfsup.embedding.kinds import is_data_of
 from selfsup.embedding.reading import parts_in
 from selfsup.run import Run
@@ -84,11 +85,7 @@ class PairReading:
 
     def groups(self, run: Run) -> np.ndarray | None:
         """What belongs together in the run's split, None where nothing does."""
-        split = Split.load(run.split_file) if run.split_file.is_file() else None
-        if split is None or split.groups is None:
-            return None
-        known = dict(zip(split.ids, split.groups, strict=True))
-        return np.array([known.get(name, f"alone: {name}") for name in self.ids])
+        return remembered_groups(run, self.ids)
 
 
 def is_finished(run: Run) -> bool:
