@@ -21,6 +21,7 @@ ORDER = (
     "pretext",
     "losses",
     "heads",
+    "teachers",
     "tasks",
     "options",
     "train",

@@ -32,6 +32,7 @@ class Pretext(nn.Module):
         kind: the row it has in `selfsup tasks`.
         modality: what its batches hold, pictures, text or pairs of both.
         progress: 0-d buffer the training loop fills, from 0 at the start to 1 at the end.
+        steps: 0-d buffer the training loop fills with how many steps the run has, for what has to suit its length.
     """
 
     couples_rows: ClassVar[bool] = False
@@ -43,11 +44,13 @@ class Pretext(nn.Module):
     modality: ClassVar[Literal["image", "text", "pair"]] = "image"
     backbone: Backbone
     progress: Tensor
+    steps: Tensor
 
     def __init__(self, backbone: Backbone | TextBackbone | PairBackbone) -> None:
         super().__init__()
         self.backbone = backbone  # type: ignore[assignment] # `TextPretext` and `PairPretext` say which it is
         self.register_buffer("progress", torch.zeros(()), persistent=False)
+        self.register_buffer("steps", torch.tensor(1000.0), persistent=False)
         self.own_views: Callable[[Tensor, torch.Generator], Tensor] | None = None
         if isinstance(backbone, Backbone | PairBackbone):
             self.default_views = Augment(size=backbone.size)

@@ -97,6 +97,7 @@ def one_step(
     waited = time.perf_counter() - began
     task = step.task
     task.progress.fill_(number / run.steps)
+    task.steps.fill_(run.steps)
     rate = set_rate(optimizer, SCHEDULES[run.schedule](number, run.steps))
     optimizer.zero_grad(set_to_none=True)
     terms, output = step.gradients(micro)
