@@ -14,7 +14,7 @@ from selfsup import cli
 from selfsup.evaluation import evaluate, evaluate_pairs
 from selfsup.evaluation.pair_retrieval import both_ways, matches_of, ranks_of
 from selfsup.evaluation.prompts import KNOWN, Prompts, read_prompts
-from selfsup.evaluation.zero_shot import called, class_directions, zero_shot_score
+from selfsup.evaluation.zero_shot import called, name_directions, zero_shot_score
 from selfsup.pretraining import pretrain
 from selfsup.run import Run
 from small_pairs import arrays, table
@@ -72,11 +72,14 @@ def test_prompts_of_every_form(tmp_path: Path) -> None:
     assert read_prompts("de,fi") == [Prompts("de", KNOWN["de"]), Prompts("fi", ("{}",))]
     (tmp_path / "p.txt").write_text("en\ta {}\nen\tthe {}\nde\tein {}\n", encoding="utf-8")
     assert read_prompts(tmp_path / "p.txt") == [Prompts("en", ("a {}", "the {}")), Prompts("de", ("ein {}",))]
-    content = {"de": {"templates": ["ein {}"], "names": {"dog": "Hund"}}, "en": ["a {}"]}
+    content = {"de": {"templates": ["ein {}"], "names": {"dog": "Hund", "bird": ["Huhn", "Eule"]}}, "en": ["a {}"]}
     (tmp_path / "p.json").write_text(json.dumps(content), encoding="utf-8")
     german, english = read_prompts(str(tmp_path / "p.json"))
-    assert german.texts("dog") == ["ein Hund"]
-    assert english.texts("dog") == ["a dog"]
+    assert german.texts("dog") == [["ein Hund"]]
+    assert german.texts("bird") == [["ein Huhn"], ["ein Eule"]]
+    assert english.texts("dog") == [["a dog"]]
+    with pytest.raises(ValueError, match="class 'dog' is called \\[\\]; expected a name, or a list"):
+        read_prompts({"en": {"names": {"dog": []}}})
     with pytest.raises(ValueError, match=r"expected templates with \{\}"):
         read_prompts(["no place"])
     with pytest.raises(ValueError, match="or a file of them"):
@@ -84,13 +87,21 @@ def test_prompts_of_every_form(tmp_path: Path) -> None:
 
 
 def test_classes_are_called_by_the_mean_of_their_prompts() -> None:
-    directions = class_directions([np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0]])])
+    directions = name_directions([np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0]])])
     np.testing.assert_allclose(directions, np.array([[math.sqrt(0.5), math.sqrt(0.5)], [1, 0]]), atol=1e-7)
-    assert called(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]], np.float32), directions).tolist() == [0, 1, -1]
+    assert called(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]], np.float32), directions, each=[1, 1]).tolist() == [0, 1, -1]
     found = zero_shot_score(np.array([[0, 0, 0, 1, 1]]), np.array([0, 0, 0, 0, 1]), classes=2, groups=None, language="", templates=("{}",))
     assert found.metric == "balanced accuracy"
     assert found.score.value == pytest.approx((3 / 4 + 1) / 2)
     assert found.chance == 0.5
+
+
+def test_a_class_with_several_names_is_as_near_as_the_nearest_of_them() -> None:
+    names = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]], np.float32)  # two of the first class, one of the second
+    pictures = np.array([[1.0, 0.1], [0.1, 1.0], [0.6, 0.8], [-0.8, 0.6]], np.float32)
+    assert called(pictures, names, each=[2, 1]).tolist() == [0, 0, 1, 0]
+    alone = [int(np.argmax([max(names[0] @ one, names[1] @ one), names[2] @ one])) for one in pictures]
+    assert alone == [0, 0, 1, 0]
 
 
 @pytest.fixture(scope="module")

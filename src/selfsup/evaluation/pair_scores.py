@@ -20,7 +20,7 @@ from selfsup.evaluation.pair_retrieval import Retrieval, both_ways, matches_of
 from selfsup.evaluation.prompts import Prompts, read_prompts
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
 from selfsup.evaluation.score_file import write_scores
-from selfsup.evaluation.zero_shot import ZeroShot, called, class_directions, zero_shot_score
+from selfsup.evaluation.zero_shot import ZeroShot, called, name_directions, zero_shot_score
 from selfsup.progress import progress
 from selfsup.run import Run
 from selfsup.train.distributed import device
@@ -100,9 +100,11 @@ class _Asked:
         if self.labels is None:
             return
         for prompts in self.prompts:
-            texts = [prompts.texts(name) for name in self.labels.classes]
-            vectors = reading.texts(network, [text for own in texts for text in own])
-            yield prompts.language, called(pictures, class_directions(np.split(vectors, np.cumsum([len(own) for own in texts])[:-1])))
+            classes = [prompts.texts(label) for label in self.labels.classes]
+            names = [texts for own in classes for texts in own]
+            vectors = reading.texts(network, [text for texts in names for text in texts])
+            directions = name_directions(np.split(vectors, np.cumsum([len(texts) for texts in names])[:-1]))
+            yield prompts.language, called(pictures, directions, each=[len(own) for own in classes])
 
     def _score(self, language: str, seeds: list[np.ndarray]) -> ZeroShot:
         assert self.labels is not None

@@ -27,11 +27,11 @@ KNOWN: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Prompts:
-    """The templates of one language, and what classes are called in it where that is not what labels call them."""
+    """The templates of one language, and what classes are called in it where that is not what labels call them: a name, or several."""
 
     language: str
     templates: tuple[str, ...] = BARE
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         wrong = [template for template in self.templates if PLACE not in template]
@@ -41,16 +41,16 @@ class Prompts:
                 f"{came} was given for {self.language or 'all languages'}; expected templates with {PLACE} for the class's name."
             )
 
-    def texts(self, name: str) -> list[str]:
-        """What is asked for one class."""
-        return [template.replace(PLACE, self.names.get(name, name)) for template in self.templates]
+    def texts(self, label: str) -> list[list[str]]:
+        """What is asked for one class: for each of its names, that name in all templates."""
+        return [[template.replace(PLACE, name) for template in self.templates] for name in self.names.get(label, (label,))]
 
 
 def read_prompts(given: str | Path | Sequence[str] | Mapping[str, Any] | None) -> list[Prompts]:
     """Prompts from a template ("a photo of {}"), languages ("en,de"), a file, a list of templates, or a mapping of languages.
 
-    A file is .json, {"de": ["ein Bild von {}"]} or {"de": {"templates": [...], "names": {"cat": "Katze"}}}, or text with a template a
-    line, behind a language and a tab where there are several. Raises ValueError.
+    A file is .json, {"de": ["ein Bild von {}"]} or {"de": {"templates": [...], "names": {"cat": "Katze", "bird": ["Huhn", "Eule"]}}}, or
+    text with a template a line, behind a language and a tab where there are several. Raises ValueError.
     """
     if given is None:
         return [Prompts("")]
@@ -91,5 +91,13 @@ def _of_language(language: str, content: Any) -> Prompts:
     if isinstance(content, str):
         return Prompts(language, (content,))
     if isinstance(content, Mapping):
-        return Prompts(language, tuple(content.get("templates", BARE)), dict(content.get("names", {})))
+        return Prompts(language, tuple(content.get("templates", BARE)), _names(content.get("names", {})))
     return Prompts(language, tuple(content))
+
+
+def _names(given: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    found = {str(label): (own,) if isinstance(own, str) else tuple(own) for label, own in given.items()}
+    for label, own in found.items():
+        if not own or not all(isinstance(name, str) and name.strip() for name in own):
+            raise ValueError(f"class {label!r} is called {given[label]!r}; expected a name, or a list of names.")
+    return found

@@ -1,6 +1,7 @@
 """Zero-shot classification: each picture is called what the class is whose prompts lie nearest. No label is learned from.
 
-Radford and others, ICML 2021, arXiv 2103.00020, section 3.1: the classifier of a class is the mean of its prompts' directions.
+Radford and others, ICML 2021, arXiv 2103.00020, section 3.1: a name's direction is the mean of those of its prompts. A class with several
+names, such as a group of many kinds of things, is as near as the nearest of them: Novack and others, ICML 2023, arXiv 2302.02551, ask so.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ class ZeroShot:
     chance: float
 
 
-def class_directions(prompts: Sequence[Float[np.ndarray, "_ E"]]) -> Float[np.ndarray, "K E"]:
-    """The direction of each class: the mean of those of its prompts, of length 1."""
+def name_directions(prompts: Sequence[Float[np.ndarray, "_ E"]]) -> Float[np.ndarray, "N E"]:
+    """The direction of each name: the mean of those of its prompts, of length 1."""
     means = np.stack([own.mean(0) for own in prompts])
     return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-def called(pictures: Float[np.ndarray, "n E"], classes: Float[np.ndarray, "K E"]) -> Int[np.ndarray, "n"]:
-    """The number of the nearest class of each picture, -1 where two are equally near: that says nothing."""
-    near = pictures @ classes.T
+def called(pictures: Float[np.ndarray, "n E"], names: Float[np.ndarray, "N E"], *, each: Sequence[int]) -> Int[np.ndarray, "n"]:
+    """The number of the class with the nearest name, -1 where two are equally near: that says nothing. `each` class has so many names."""
+    near = np.maximum.reduceat(pictures @ names.T, np.cumsum([0, *each[:-1]]), axis=1)
     best = near.max(1, keepdims=True)
     return np.where((near == best).sum(1) == 1, near.argmax(1), -1)
 
