@@ -42,7 +42,7 @@ def main() -> None:
     for task in asked.tasks.split(","):
         for seed in range(asked.seeds):
             out = asked.out / f"{task}-{seed}"
-            if not (out / "text" / "backbone.safetensors").is_file():
+            if not (out / "text" / "projection.safetensors").is_file():  # written last
                 pretrain(
                     data, task=task, text=asked.languages, holdout=0.2, groups="base", backbone=asked.backbone, budget=budget,
                     steps=asked.steps, batch_size=asked.batch_size, seed=seed, out=out,
