@@ -5,7 +5,8 @@
 
 Each repeat gives a twentieth of the items another label, any of the others by chance. Precision at the number planted (which is recall
 there too) and average precision, of the margin, of the probability of the label alone, and of the share of 10 neighbours; precision and
-recall of what confident learning holds to be wrong. Labels that were wrong before count as false alarms. Embeddings are kept in DIR.
+recall of what confident learning holds to be wrong. Labels that were wrong before count as false alarms. Texts get the same table from
+TF-IDF in place of embeddings. Embeddings are kept in DIR.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ def by_neighbours(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return shares
 
 
-def scored(data: Embedded, share: float, seed: int) -> dict[str, float]:
-    """Every number of one repeat."""
+def scored(data: Embedded, features: np.ndarray, unit: np.ndarray, share: float, seed: int) -> dict[str, float]:
+    """Every number of one repeat, from some features of the items."""
     labels, wrong = planted(data.targets, share, seed)
-    shares = out_of_fold(data.features, labels, data.groups, seed=seed)
+    shares = out_of_fold(features, labels, data.groups, seed=seed)
     ranks = {
         "margin": -margin_of(shares, labels),
         "probability of the label": -shares[np.arange(len(labels)), labels],
-        "10 neighbours": -margin_of(by_neighbours(data.unit, labels), labels),
+        "10 neighbours": -margin_of(by_neighbours(unit, labels), labels),
     }
     found: dict[str, float] = {}
     for name, doubt in ranks.items():
@@ -77,17 +78,24 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     data = embedded(asked.run, asked.data, labels=asked.labels, groups=asked.groups, out=asked.out)
+    report(data, data.features, data.unit, f"layer {data.layer}", asked)
+    if data.words is not None:
+        report(data, data.words, data.words, "TF-IDF", asked)
+
+
+def report(data: Embedded, features: np.ndarray, unit: np.ndarray, name: str, asked: argparse.Namespace) -> None:
+    """Print the table of one kind of features."""
     numbers = defaultdict(list)
     for seed in range(asked.repeats):
-        for name, value in scored(data, asked.wrong, seed).items():
-            numbers[name].append(value)
-    untouched = contradicted(out_of_fold(data.features, data.targets, data.groups), data.targets)
-    print(f"{len(data.targets):,} labels of {data.targets.max() + 1} classes, layer {data.layer}, {asked.wrong:.0%} planted\n")
+        for number, value in scored(data, features, unit, asked.wrong, seed).items():
+            numbers[number].append(value)
+    untouched = contradicted(out_of_fold(features, data.targets, data.groups), data.targets)
+    print(f"{len(data.targets):,} labels of {data.targets.max() + 1} classes, {name}, {asked.wrong:.0%} planted\n")
     print("| | mean of repeats, % | 95 % interval |\n|---|--:|--:|")
-    for name, values in numbers.items():
+    for number, values in numbers.items():
         half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
-        print(f"| {name} | {100 * np.mean(values):.1f} | {100 * (np.mean(values) - half):.1f}–{100 * (np.mean(values) + half):.1f} |")
-    print(f"\nSuspected where nothing is planted: {untouched.sum()} of {len(untouched):,}")
+        print(f"| {number} | {100 * np.mean(values):.1f} | {100 * (np.mean(values) - half):.1f}–{100 * (np.mean(values) + half):.1f} |")
+    print(f"\nSuspected where nothing is planted: {untouched.sum()} of {len(untouched):,}", flush=True)
 
 
 if __name__ == "__main__":

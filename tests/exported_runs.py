@@ -12,8 +12,16 @@ import torch
 from PIL import Image
 
 from picture_files import encoded, save, scene
-from selfsup.backbones import Vocabulary, build, build_text, save_backbone, save_text_backbone
+from selfsup.backbones import (
+    Vocabulary,
+    build,
+    build_text,
+    save_backbone,
+    save_projection,
+    save_text_backbone,
+)
 from selfsup.data.tokens.tokenizer import Tokenizer
+from selfsup.embedding import PictureReading, TextReading
 from selfsup.finetuning import Classifier, Model
 from selfsup.finetuning.calibration import Calibration
 from selfsup.finetuning.classifier import Start
@@ -70,6 +78,13 @@ def text_run(folder: Path, backbone: str, task: str, *, context: int = 24) -> tu
     save_text_backbone(network, folder)
     save_heads(module, folder)
     return run, module.eval()
+
+
+def side_of(run: Run, width: int) -> Run:
+    """The same run as the side of a run of pairs, with a projection to a shared width."""
+    network = (PictureReading if run.kind == "image" else TextReading).network(run)
+    save_projection(torch.randn(width, network.width, generator=torch.Generator().manual_seed(5)), run.folder)
+    return run
 
 
 def picture_files(folder: Path) -> list[Path]:

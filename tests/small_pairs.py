@@ -74,4 +74,4 @@ def make(name: str, **options: Any) -> Any:
 
 def trial() -> PairTrial:
     """What the contract tries."""
-    return PairTrial("compact_convnet+bert-tiny", 16, 12, side=20)
+    return PairTrial("compact_convnet+bert-tiny", 16, side=20)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.datasets import make_blobs
@@ -84,6 +87,21 @@ def test_contrast_and_brightness_do_not_count_but_a_changed_corner_does() -> Non
     assert found[0] > 0.99
     assert found[1] < 0.6
     assert found[2] < 0.3
+
+
+def test_smoothing_a_difference_forgives_compression_but_not_a_changed_corner() -> None:
+    """A drawing with sharp edges, saved by Pillow as JPEG of quality 30: its noise is in blocks of 8 pixels, a new corner is larger."""
+    whole = waves(0.3, left=0, top=0, width=1, height=1, side=64)
+    whole = (whole + 0.4 * (torch.hypot(torch.arange(64)[:, None] - 30.0, torch.arange(64) - 34.0) < 20)).clamp(0, 1)
+    buffer = io.BytesIO()
+    Image.fromarray((whole * 255).byte().permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=30)
+    saved = torch.from_numpy(np.array(Image.open(buffer))).permute(2, 0, 1) / 255
+    patched = whole.clone()
+    patched[:, :16, :16] = 1 - patched[:, :16, :16]
+    first, second = whole.expand(2, -1, -1, -1), torch.stack([saved, patched])
+    rough, smooth = (similarity(align(first, second, smoothed=times)) for times in (0, 2))
+    assert 1 - smooth[0] < 0.7 * (1 - rough[0])
+    assert smooth[1] < 0.6
 
 
 def test_a_flat_picture_is_like_no_other_and_gives_numbers() -> None:

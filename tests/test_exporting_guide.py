@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from command_line import success
-from exported_runs import TEXTS, model_of, picture_files, picture_run, text_run
+from exported_runs import TEXTS, model_of, picture_files, picture_run, side_of, text_run
 from selfsup.embedding import embed
 from selfsup.finetuning import predict
 
@@ -30,7 +30,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     paths = [str(path) for path in picture_files(tmp_path / "pictures")]
     texts = [text[:20] for text in TEXTS]
     monkeypatch.chdir(tmp_path)
-    of_runs = [line for line in COMMANDS if line[1].startswith("runs/")]
+    of_runs = [line for line in COMMANDS if line[1].startswith("runs/") and "--layer" not in line]
     assert len(of_runs) == len(CODE) == 4
     for line, code in zip(of_runs, CODE, strict=True):
         success(capsys, *line)
@@ -43,6 +43,10 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
         data: Any = tmp_path / "pictures" if pictures else [(str(n), text) for n, text in enumerate(texts)]
         expected = embed(runs[name], data, out=tmp_path / f"{out.name}.parquet").vectors
         np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, float(np.abs(expected).max())))
+    side_of(picture_run(tmp_path / "runs" / "clip" / "image", "compact_convnet", size=28, side=28), 12)
+    side_of(text_run(tmp_path / "runs" / "clip" / "text", "bert-tiny", "masked_lm")[0], 12)
+    of_sides = [line for line in COMMANDS if line[1].startswith("runs/clip/")]
+    assert [("12 numbers an item, from layer shared/mean" in success(capsys, *line)) for line in of_sides] == [True, True]
     model = model_of(runs["mails"], tmp_path / "models" / "mails", "layer1/mean")
     [line] = [line for line in COMMANDS if line[1].startswith("models/")]
     success(capsys, *line)

@@ -39,7 +39,7 @@ def test_what_the_authors_used_can_be_built(name: str, rest: str) -> None:
     options = task_options(kind, parse_settings([words[place + 1] for place, word in enumerate(words) if word == "--set"]))
     assert set(given) <= TRAINING | {"text": TEXT, "image": {"--size"}, "pair": {"--size", "--context"}}[kind.modality]
     if kind.modality == "pair":
-        trial = PairTrial("vit_tiny_patch16_224+gpt2-tiny", 32, 12)
+        trial = PairTrial("vit_tiny_patch16_224+gpt2-tiny", 32)
         assert finite(kind(trial.network(), **options), trial.batch())
         return
     if kind.modality == "text":

@@ -169,7 +169,7 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(name: str) -> None:
     """4 x 16 against 1 x 64, without BatchNorm, whose statistics are those of a micro-batch by definition."""
     kind = find_task(name)
     torch.manual_seed(0)
-    trial = PairTrial("compact_vit+bert-tiny", 16, 12, rows=64, side=16)
+    trial = PairTrial("compact_vit+bert-tiny", 16, rows=64, side=16)
     net: Any = trial.network() if name in PAIR_TASKS else build("compact_vit", size=16)
     task = kind(net, **task_options(kind, {})).double()
     for module in task.modules():

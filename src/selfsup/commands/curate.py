@@ -31,7 +31,7 @@ def duplicates(
         Path | None, typer.Option(metavar="FILE.csv", help="Write which of each group to keep, the largest.", show_default=False)
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Similarity from which a pair counts: .8 for pictures, .5 for texts.", show_default=False)
+        float | None, typer.Option(help="Similarity from which a pair counts: .84 for pictures, .5 for texts.", show_default=False)
     ] = None,
     neighbours: Annotated[int, typer.Option(min=1, help="Of each picture, to look at.")] = 20,
     layer: Layer = None,

@@ -18,7 +18,8 @@ def export(
     format: Annotated[str, typer.Option(help="timm, torchvision, transformers, sentence-transformers, onnx or torch.", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new folder.", show_default=False)],
     layer: Annotated[
-        str | None, typer.Option(help="As stage3/mean. By default the one `evaluate` chose, or the last but one.", show_default=False)
+        str | None,
+        typer.Option(help="As stage3/mean, or shared. By default the one `evaluate` chose, or the last but one.", show_default=False),
     ] = None,
 ) -> None:
     """Write a run's network, or a model, as another library loads it, checked to be the same, with code that uses it."""

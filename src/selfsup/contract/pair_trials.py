@@ -12,7 +12,7 @@ from torch import Tensor
 
 from selfsup.backbones import PairBackbone, Vocabulary, build, build_text
 from selfsup.contract.own_views import generator
-from selfsup.contract.picture_trials import made_up_batch
+from selfsup.contract.picture_trials import Shown, made_up_batch
 from selfsup.contract.text_trials import byte_vocabulary, made_up_rows
 from selfsup.data.pairs import PairWanted, prepare_pairs
 from selfsup.data.tokens.tokenizer import Tokenizer
@@ -23,22 +23,15 @@ MOST = 3  # captions of a picture
 
 
 @dataclass(frozen=True)
-class PairTrial:
-    """One batch: `rows` pictures stored at `side` px, whose views are `size` px, with captions of at most `context` bytes."""
+class PairTrial(Shown):
+    """One batch of pictures with captions of at most `context` bytes, and the two backbones that see and read them."""
 
-    backbone: str
-    size: int
-    context: int
-    channels: int = 3
-    rows: int = 8
-    side: int = 32
-    data: str = ""
+    context: int = 12
 
     @property
     def name(self) -> str:
         """In words, what is tried."""
-        colours = "grey" if self.channels == 1 else "colour"
-        return f"{self.data or 'made-up'} {colours} {self.size} px with captions × {self.rows} on {self.backbone}"
+        return f"{self.pictures} with captions × {self.rows} on {self.backbone}"
 
     def network(self) -> PairBackbone:
         """Two new backbones, drawn from torch's global random state."""
@@ -54,8 +47,8 @@ class PairTrial:
 
 
 TRIALS = (
-    PairTrial("compact_convnet+bert-tiny", 16, 12, side=20),
-    PairTrial("compact_vit+gpt2-tiny", 28, 9, channels=1, rows=5, side=40),
+    PairTrial("compact_convnet+bert-tiny", 16, side=20),
+    PairTrial("compact_vit+gpt2-tiny", 28, channels=1, rows=5, side=40, context=9),
 )
 
 
@@ -69,8 +62,8 @@ def real_pairs(data: Any, backbone: str) -> tuple[PairTrial, dict[str, Tensor]]:
     corpus = prepare_pairs(data, PairWanted(), size=None, context=REAL_CONTEXT, tokenizer=Tokenizer.bytes())
     batch = corpus.store.batch(corpus.rows[:REAL_ROWS])
     pictures = corpus.store.pictures
-    rows = len(batch["image"])
-    return PairTrial(backbone, corpus.size, REAL_CONTEXT, pictures.channels, rows, pictures.side, Path(corpus.name).name), batch
+    rows, name = len(batch["image"]), Path(corpus.name).name
+    return PairTrial(backbone, corpus.size, pictures.channels, rows, pictures.side, name, REAL_CONTEXT), batch
 
 
 def made_up_pairs(rows: int, channels: int, side: int, context: int, vocabulary: Vocabulary) -> dict[str, Tensor]:

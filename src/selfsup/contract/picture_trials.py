@@ -19,8 +19,8 @@ REAL_ROWS = 8  # pictures of the user's data
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One batch: `rows` pictures stored at `side` px, whose views are `size` px, and the backbone that sees them."""
+class Shown:
+    """Pictures of one batch: `rows` stored at `side` px, whose views are `size` px, and the name of the backbone that sees them."""
 
     backbone: str
     size: int
@@ -30,10 +30,19 @@ class Trial:
     data: str = ""
 
     @property
+    def pictures(self) -> str:
+        """In words, what is seen."""
+        return f"{self.data or 'made-up'} {'grey' if self.channels == 1 else 'colour'} {self.size} px"
+
+
+@dataclass(frozen=True)
+class Trial(Shown):
+    """One batch of pictures, and the backbone that sees them."""
+
+    @property
     def name(self) -> str:
         """In words, what is tried."""
-        colours = "grey" if self.channels == 1 else "colour"
-        return f"{self.data or 'made-up'} {colours} {self.size} px × {self.rows} on {self.backbone}"
+        return f"{self.pictures} × {self.rows} on {self.backbone}"
 
     def network(self) -> Backbone:
         """A new backbone, drawn from torch's global random state."""

@@ -3,7 +3,7 @@
 The four numbers of a crop (two scales, two shifts) and a change of contrast and brightness are found by Gauss-Newton steps on the squared
 difference, many pairs at once (Lucas and Kanade, IJCAI 1981; Baker and Matthews, IJCV 56, 2004, section 2, for warps of several numbers).
 Where the pictures overlap, the difference is judged block by block: a copy that was scaled or compressed differs a little everywhere,
-another picture of the same kind differs much somewhere.
+another picture of the same kind differs much somewhere. What compression changes is fine: a smoothed difference tells the two apart better.
 """
 
 from __future__ import annotations
@@ -49,11 +49,17 @@ class Aligned:
 
 
 def align(
-    first: Float[Tensor, "P C S S"], second: Float[Tensor, "P C S S"], *, steps: int = STEPS, start: Aligned | None = None
+    first: Float[Tensor, "P C S S"],
+    second: Float[Tensor, "P C S S"],
+    *,
+    steps: int = STEPS,
+    smoothed: int = 0,
+    start: Aligned | None = None,
 ) -> Aligned:
     """Find the crop that makes each second picture of its first one, in either direction, and what difference is left.
 
-    The crop is found in grey, the difference judged in colour. `start` is what smaller pictures of the same pairs gave.
+    The crop is found in grey, the difference judged in colour. `smoothed` is how many times the difference is smoothed before;
+    `start` is what smaller pictures of the same pairs gave.
     """
     pairs, _, side, _ = first.shape
     grey, other = first.mean(1, keepdim=True), second.mean(1, keepdim=True)
@@ -65,7 +71,7 @@ def align(
         step = _step(moved, other, inside, across, down)
         warp = _bounded(warp + step * warp[:, [0, 1, 0, 1]])
     moved, inside = _moved(first, warp, across, down)
-    return _judged(moved, second, inside, warp)
+    return _judged(moved, second, inside, warp, smoothed=smoothed)
 
 
 def _moved(first: Tensor, warp: Tensor, across: Tensor, down: Tensor) -> tuple[Tensor, Bool[Tensor, "P S S"]]:
@@ -103,7 +109,7 @@ def _bounded(warp: Tensor) -> Tensor:
     return torch.cat([scale, warp[:, 2:].clamp(-MOST_CROPPED, MOST_CROPPED)], 1)
 
 
-def _judged(moved: Tensor, second: Tensor, inside: Tensor, warp: Tensor) -> Aligned:
+def _judged(moved: Tensor, second: Tensor, inside: Tensor, warp: Tensor, *, smoothed: int) -> Aligned:
     """What is left where both are, with contrast and brightness fitted over all of it."""
     weight = inside[:, None].float()
     total = (weight.sum((1, 2, 3)) * moved.shape[1]).clamp(min=1)
@@ -116,9 +122,19 @@ def _judged(moved: Tensor, second: Tensor, inside: Tensor, warp: Tensor) -> Alig
     alike = ab / (aa * bb).sqrt().clamp(min=1e-9)
     fitted = b - a * ab / aa.clamp(min=1e-9)
     block = max(1, moved.shape[3] // BLOCKS)
-    squares = fitted.square().mean(1, keepdim=True) * weight
+    squares = smooth(fitted * weight, smoothed).square().mean(1, keepdim=True) * weight
     sums, counts = (F.avg_pool2d(each, block, max(1, block // 2)) for each in (squares, weight))
     blocks = torch.where(counts >= 0.5, sums / counts.clamp(min=1e-9), torch.zeros(()))
     contrast = bb.clamp(min=FLAT**2)
     worst = (blocks.amax((1, 2, 3)) / contrast.flatten()).sqrt()
     return Aligned(warp[:, :2], warp[:, 2:], alike.flatten(), worst)
+
+
+def smooth(pictures: Float[Tensor, "P C S S"], times: int) -> Float[Tensor, "P C S S"]:
+    """Blurred by 1 2 1 along rows and columns: what is between pixels is then told well by interpolation, and compression shows less."""
+    kernel = torch.tensor([1.0, 2.0, 1.0]) / 4
+    channels = pictures.shape[1]
+    filters = (kernel[:, None] * kernel).expand(channels, 1, 3, 3).contiguous()
+    for _ in range(times):
+        pictures = F.conv2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), filters, groups=channels)
+    return pictures

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from selfsup.data import Labels, Store, read_labels
+from selfsup.data import Store
 from selfsup.embedding import Reading, chosen_layer, opened_for
 from selfsup.embedding.kinds import reading_of
 from selfsup.embedding.pictures import PictureReading
@@ -60,12 +60,6 @@ class Collection:
     def unit(self) -> Float[Tensor, "N D"]:
         """Features around their mean, of length one."""
         return around(self.features, self.features.mean(0, dtype=np.float64))
-
-    def labelled(self, labels: Any) -> tuple[Labels, Int[np.ndarray, "N"]]:
-        """Labels as `evaluate` takes them, and the class number of every item, -1 without a label. Raises ValueError."""
-        found = read_labels(labels, self.reading.listed, columns=self.reading.listed_columns, noun=self.noun)
-        by_id = dict(zip(found.ids, found.targets, strict=True))
-        return found, np.array([by_id[name] for name in self.reading.ids])
 
     def mirrored(self) -> Float[Tensor, "N D"]:
         """What the network makes of each picture mirrored left to right, around the mean of `features`, of length one."""

@@ -86,7 +86,7 @@ def duplicates(
 
     Pictures are copies that were saved, sized, cropped by up to 15 % or mirrored anew: the `neighbours` nearest of each by embedding and by
     thumbnail are compared pixel by pixel. Documents are copies by the words in a row that they share. `threshold` is the similarity,
-    from 0 to 1, from which a pair counts, by default .8 for pictures and .5 for texts. Writes duplicates.csv and duplicates.html into
+    from 0 to 1, from which a pair counts, by default .84 for pictures and .5 for texts. Writes duplicates.csv and duplicates.html into
     `out`, by default the folder `curating` in the run's; `keep` is a CSV file for what to keep of each group: the largest picture, the
     longest text. `layer` and the rest are as for `embed`. Raises ValueError.
     """

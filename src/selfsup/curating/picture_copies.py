@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from selfsup.curating.aligning import Aligned, align
+from selfsup.curating.aligning import Aligned, align, smooth
 from selfsup.curating.collection import Collection
 from selfsup.curating.neighbours import nearest
 from selfsup.curating.pairs import CROPPED, FLIPPED, IDENTICAL, RESAVED, RESIZED, Pair, chained
@@ -27,6 +27,9 @@ SIDE, FINE = 32, 64
 SMOOTHED, FINELY_SMOOTHED = 1, 2
 """Times that pictures are blurred before: see `smooth`."""
 
+DIFFERENCE_SMOOTHED = 2
+"""Times that what is left between the larger pictures is blurred before it is judged: what compression changes is fine."""
+
 THUMBNAIL = 8
 """Pixels a side of the thumbnails that propose: a crop of 5 % moves them by a fifth of a pixel."""
 
@@ -36,7 +39,7 @@ PROMISING = 0.4
 STEPS, FINE_STEPS, HALF_WAY = 4, 5, 0.3
 """Gauss-Newton steps on the smaller and the larger pictures, and the similarity that the smaller have to reach."""
 
-THRESHOLD = 0.8
+THRESHOLD = 0.84
 """Similarity from which a pair counts."""
 
 MOVED = 0.015
@@ -143,23 +146,15 @@ def judged(
         left = (similarity(coarse) >= HALF_WAY).nonzero().flatten()
         if len(left):
             first, second = (smooth(_fine(store, pairs[places[left], side]), FINELY_SMOOTHED) for side in (0, 1))
-            found = align(first.flip(3) if flipped else first, second, steps=FINE_STEPS, start=coarse.some(left))
+            found = align(
+                first.flip(3) if flipped else first, second, steps=FINE_STEPS, smoothed=DIFFERENCE_SMOOTHED, start=coarse.some(left)
+            )
             alike[places[left]], scale[places[left]] = similarity(found), found.scale
     return alike, scale
 
 
 def _fine(store: Store, rows: Int[Tensor, "P"]) -> Float[Tensor, "P C S S"]:
     return plain(store.batch(rows)["image"], min(FINE, store.side))
-
-
-def smooth(pictures: Float[Tensor, "P C S S"], times: int) -> Float[Tensor, "P C S S"]:
-    """Blurred by 1 2 1 along rows and columns: what is between pixels is then told well by interpolation, and compression shows less."""
-    kernel = torch.tensor([1.0, 2.0, 1.0]) / 4
-    channels = pictures.shape[1]
-    filters = (kernel[:, None] * kernel).expand(channels, 1, 3, 3).contiguous()
-    for _ in range(times):
-        pictures = F.conv2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), filters, groups=channels)
-    return pictures
 
 
 def similarity(found: Aligned) -> Float[Tensor, "P"]:

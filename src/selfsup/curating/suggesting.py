@@ -105,7 +105,7 @@ def _pool(collection: Collection, labels: Any) -> tuple[Pool, list[str]]:
     reading, notes = collection.reading, list[str]()
     targets = np.full(len(collection), -1)
     if labels is not None:
-        _, targets = collection.labelled(labels)
+        _, targets = collection.reading.labelled(labels)
     held_out = np.array([part == "test" for part in reading.parts_in(collection.run)])
     open_ = (targets < 0) & ~held_out
     if not open_.any():

@@ -90,7 +90,7 @@ def suspects(
     told = {"text": text, "id": id, "language": language, "encoding": encoding}
     collection = collect(run, data, told, layer=layer, kind=kind)
     reading = collection.reading
-    found, every = collection.labelled(labels)
+    found, every = collection.reading.labelled(labels)
     check_classes(found, every, reading.noun)
     rows = np.flatnonzero(every >= 0)
     names, targets = np.unique(every[rows], return_inverse=True)

@@ -13,6 +13,8 @@ import torch
 from torch.utils.data import Dataset
 
 from selfsup.data.arrays import array_source, dataset_source, file_source
+from selfsup.data.cell_sources import cell_source, tables_in
+from selfsup.data.cells import holds_cells
 from selfsup.data.decode import Decoded, decode, probe
 from selfsup.data.intensity import Values
 from selfsup.data.items import Source, printable
@@ -22,7 +24,7 @@ from selfsup.data.tables import TABLE_SUFFIXES, Table, path_column, read_table
 
 _EXPECTED = (
     "Expected pictures (JPEG, PNG, WebP, TIFF, BMP, GIF or DICOM) in a folder, one of them, a glob such as 'photos/**/*.jpg', "
-    "a table with a column `path` (.csv, .parquet), or an array (.npz, .npy)."
+    "a table with a column `path` (.csv, .parquet), Parquet files that hold pictures as bytes, or an array (.npz, .npy)."
 )
 
 
@@ -46,6 +48,8 @@ class FileSource(Source):
 
 def open_source(data: str | Path | Sequence[Any] | Values | torch.Tensor | Dataset[Any] | Source, *, kind: str = "auto") -> Source:
     """List the pictures of a folder (nested), file, glob, table, list of paths, array, .npz/.npy file or torch dataset; none is decoded.
+
+    Parquet files, one or several, may hold the pictures themselves, as bytes or as structs of bytes and a path.
 
     `kind` is "auto" or "image". Raises ValueError that says what came, what was expected, and how to mend it.
     """
@@ -80,13 +84,17 @@ def _open_path(data: str) -> Source:
 
 def _open_folder(path: Path) -> Source:
     try:
-        return _checked(scan_folder(path), path, root=path)
+        found = scan_folder(path)
+        tables = [] if found.items else tables_in(path)
     except OSError as error:
         raise ValueError(f"The folder {path} could not be read: {error.strerror or error}. Check its permissions.") from None
+    return cell_source(tables, root=path, name=str(path)) or _checked(found, path, root=path)
 
 
 def _open_glob(data: str) -> Source:
     paths, root = matching_files(data, expected=_EXPECTED)
+    if all(map(holds_cells, paths)) and (source := cell_source(paths, root=root, name=data)) is not None:
+        return source
     return _checked(list_files(paths, root), data, root=root)
 
 
@@ -96,6 +104,8 @@ def _open_list(paths: list[Path]) -> Source:
 
 
 def _open_table(path: Path) -> Source:
+    if (cells := cell_source([path], root=path.parent, name=str(path))) is not None:
+        return cells
     table = read_table(path)
     key = path_column(table, path)
     files = [_in_table(cell, path.parent) if cell else None for cell in table[key]]

@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from selfsup.data.csv_dialect import find_dialect
 from selfsup.data.encodings import decode_all
@@ -47,7 +48,7 @@ def read_table(path: str | Path) -> Table:
     suffix = path.suffix.lower()
     try:
         if suffix in (".parquet", ".pq"):
-            return _read_parquet(path)
+            return parquet_columns(path)
         text = decode_all(path.read_bytes())
         return _read_json_lines(text) if suffix in (".jsonl", ".ndjson") else _read_csv(text)
     except (OSError, csv.Error, ValueError) as error:
@@ -143,15 +144,20 @@ def _read_json_lines(text: str) -> Table:
     return {name: [as_word(row.get(name)) for row in rows] for name in names}
 
 
-def _read_parquet(path: Path) -> Table:
+def parquet_columns(path: Path, *, without: Callable[[Any], Iterable[str]] = lambda schema: ()) -> Table:
+    """The flat columns of a Parquet file as words, but those that `without` names of its schema. Raises ValueError.
+
+    Nested columns (embeddings, pictures) hold no names and no labels, and may be huge.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
-        # Nested columns (embeddings, pictures) hold no names and no labels, and may be huge.
-        flat = [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
-        return {name: [as_word(value) for value in column.to_pylist()] for name, column in zip(flat, file.read(flat).columns, strict=True)}
+        with pq.ParquetFile(path) as file:
+            left_out = {*without(file.schema_arrow), *(field.name for field in file.schema_arrow if pa.types.is_nested(field.type))}
+            flat = [field.name for field in file.schema_arrow if field.name not in left_out]
+            columns = file.read(flat).columns
+        return {name: [as_word(value) for value in column.to_pylist()] for name, column in zip(flat, columns, strict=True)}
     except pa.ArrowException as error:
         raise ValueError(str(error)) from None
 

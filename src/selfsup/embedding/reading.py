@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from selfsup.data import Split
+from selfsup.data import Labels, Split, read_labels
 from selfsup.data.tables import Table
 from selfsup.run import Run
 from selfsup.views import Augment
@@ -108,6 +108,12 @@ class Reading(ABC, Generic[Network]):
             for name, values in features.items():
                 parts[name].append(values.numpy())
         return {name: np.concatenate(values) for name, values in parts.items()}
+
+    def labelled(self, labels: Any) -> tuple[Labels, Int[np.ndarray, "n"]]:
+        """Labels as `read_labels` takes them, and the class number of each item, -1 without a label. Raises ValueError."""
+        found = read_labels(labels, self.listed, columns=self.listed_columns, noun=self.noun)
+        numbers = dict(zip(found.ids, found.targets, strict=True))
+        return found, np.array([numbers[name] for name in self.ids], dtype=np.int64)
 
     def parts_in(self, run: Run) -> list[str | None]:
         """What each item was to the run: "train", "test", or None for one that it does not know."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -18,7 +17,7 @@ from selfsup.evaluation.baselines import INITIALISATIONS, UNTRAINED, WEIGHTS, To
 from selfsup.evaluation.language_questions import Labelled, Sought, labelled_texts, sought_texts
 from selfsup.evaluation.parallel import Parallel
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
-from selfsup.evaluation.score_file import write_scores
+from selfsup.evaluation.score_file import Scores
 from selfsup.evaluation.texts import TextGround
 from selfsup.evaluation.transfer import Summary, Transfer
 from selfsup.evaluation.words import vectoriser
@@ -29,8 +28,6 @@ from selfsup.run import Run
 from selfsup.train.distributed import device
 
 CHARACTERS = "character n-grams"
-
-FILE = "across_languages.json"
 
 FORMAT = 1
 
@@ -54,8 +51,10 @@ class LanguageRow:
 
 
 @dataclass(frozen=True)
-class LanguageScores:
+class LanguageScores(Scores):
     """Every row, and what must be known to read them: `sought` and `tested` count texts in each language, `noun` is what they are."""
+
+    FILE: ClassVar[str] = "across_languages.json"
 
     data: str
     noun: str
@@ -66,12 +65,6 @@ class LanguageScores:
     rows: list[LanguageRow]
     notes: list[str]
     format: int = FORMAT
-
-    def save(self, folder: str | Path) -> Path:
-        """Write across_languages.json into `folder`."""
-        file = Path(folder) / FILE
-        write_scores(file, dataclasses.asdict(self))
-        return file
 
 
 @dataclass(frozen=True)
@@ -171,7 +164,7 @@ def evaluate_across_languages(
         notes=notes,
     )
     scores.save(folder)
-    copy_into_runs((FILE,), opened, folder)
+    copy_into_runs((LanguageScores.FILE,), opened, folder)
     return scores
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int
@@ -19,14 +18,14 @@ from selfsup.evaluation.baselines import INITIALISATIONS, UNTRAINED
 from selfsup.evaluation.pair_retrieval import Retrieval, both_ways, matches_of
 from selfsup.evaluation.prompts import Prompts, read_prompts
 from selfsup.evaluation.runs import Runs, copy_into_runs, opened_runs, results_folder, rows_by_seed
-from selfsup.evaluation.score_file import write_scores
+from selfsup.evaluation.score_file import Scores
 from selfsup.evaluation.zero_shot import ZeroShot, called, name_directions, zero_shot_score
 from selfsup.progress import progress
 from selfsup.run import Run
 from selfsup.train.distributed import device
 from selfsup.trained import pair_network
 
-FILE, FORMAT = "pair_scores.json", 1
+FORMAT = 1
 
 MOST = 5000
 """Pictures that are sought among, at most: a sample drawn by a fixed seed."""
@@ -44,8 +43,10 @@ class PairRow:
 
 
 @dataclass(frozen=True)
-class PairScores:
+class PairScores(Scores):
     """Every row, and what must be known to read them. `pictures` is how many were tested."""
+
+    FILE: ClassVar[str] = "pair_scores.json"
 
     data: str
     pictures: int
@@ -53,12 +54,6 @@ class PairScores:
     rows: list[PairRow]
     notes: list[str]
     format: int = FORMAT
-
-    def save(self, folder: str | Path) -> Path:
-        """Write pair_scores.json into `folder`."""
-        file = Path(folder) / FILE
-        write_scores(file, dataclasses.asdict(self))
-        return file
 
 
 @dataclass(frozen=True)
@@ -163,7 +158,7 @@ def evaluate_pairs(
             rows.append(asked.answered(UNTRAINED, "baseline", fresh))
     scores = PairScores(first.name, len(asked.rows), [run.name for run in opened], rows, notes)
     scores.save(folder)
-    copy_into_runs((FILE,), opened, folder)
+    copy_into_runs((PairScores.FILE,), opened, folder)
     return scores
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from selfsup.data import Labels, read_labels
+from selfsup.data import Labels
 from selfsup.embedding import Reading
 from selfsup.embedding.grouping import groups_of
 from selfsup.evaluation.predictions import Setting
@@ -150,9 +150,7 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     Raises ValueError where there are not two classes with an item to learn from and another to test on.
     """
     noun = reading.noun
-    found = read_labels(protocol.labels, reading.listed, columns=reading.listed_columns, noun=noun)
-    values = dict(zip(found.ids, found.targets, strict=True))
-    targets = np.array([values[name] for name in reading.ids])
+    found, targets = reading.labelled(protocol.labels)
     check_classes(found, targets, noun)
     notes = _label_notes(found, noun)
     parts = parts_in_runs(runs, reading)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from selfsup.run import write_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Scores that are kept as one file, called `FILE`, in a folder."""
+
+    FILE: ClassVar[str]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the file into `folder`."""
+        file = Path(folder) / self.FILE
+        write_scores(file, dataclasses.asdict(self))
+        return file
 
 
 def write_scores(file: Path, content: Mapping[str, Any]) -> None:

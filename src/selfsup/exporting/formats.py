@@ -42,6 +42,17 @@ MODEL_FORMATS = ("onnx", "torch")
 """The formats that hold a model: all in one file, with its classes."""
 
 
+SHARED_FORMATS = (*MODEL_FORMATS, "sentence-transformers")
+"""The formats that hold what a side of a run of pairs puts on its embedding."""
+
+
+def check_shared(name: str, kind: str) -> None:
+    """Raise ValueError where a format holds the backbone alone, and the shared layer lies behind it."""
+    able = [known for known in SHARED_FORMATS if (FORMATS[known].pictures if kind == "image" else FORMATS[known].texts)]
+    if name not in able:
+        raise ValueError(f"format {name!r} holds the backbone, and the shared layer is a projection behind it: expected {', '.join(able)}.")
+
+
 def writer_of(name: str, kind: str, *, model: bool = False) -> Writer:
     """What writes a format. Raises ValueError where there is none, or none for this kind of data, or none for a model."""
     if model and name not in MODEL_FORMATS:

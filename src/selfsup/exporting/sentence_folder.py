@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from selfsup.exporting.exported import TOLERANCE, Written, checked, difference_of, need
@@ -20,14 +22,14 @@ POOLINGS = {"mean": "mean", "max": "max", "last": "lasttoken"}
 
 
 def write_sentence_transformers(subject: Documents, folder: Path) -> Written:
-    """Transformer, a choice of layers where the last layer is not the one, and Pooling.
+    """Transformer, a choice of layers where the last layer is not the one, and Pooling; of a side its projection and Normalize.
 
     Where a network that ends with the chosen layer gives the same, the layers behind it are left out. Elsewhere (networks with a norm
     after their last layer) all are computed, and a weighting takes the chosen.
     """
     need("sentence-transformers", "sentence_transformers")
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer, WeightedLayerPooling
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling, Transformer, WeightedLayerPooling
 
     model, layers = shortest_model(subject)
     depth = int(model.config.num_hidden_layers)
@@ -42,12 +44,18 @@ def write_sentence_transformers(subject: Documents, folder: Path) -> Written:
             weighting.layer_weights.zero_()[layers] = 1.0
         modules.append(weighting)
     modules.append(Pooling(subject.network.width, POOLINGS[subject.pool]))
+    if subject.shared is not None:
+        dense = Dense(subject.network.width, subject.width, bias=False, activation_function=nn.Identity())
+        dense.linear.weight.data.copy_(subject.shared.matrix)
+        modules += [dense, Normalize()]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
     loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     texts = readable(subject)
     rows = [torch.from_numpy(subject.tokenizer.encode(text).astype("int64"))[: subject.network.context] for text in texts]
     found = torch.from_numpy(loaded.encode(texts, show_progress_bar=False))
-    difference = checked(found, subject.embeddings(rows), "the folder for sentence-transformers")
+    expected = subject.embeddings(rows)
+    expected = expected if subject.shared is None else F.normalize(expected, dim=1)
+    difference = checked(found, expected, "the folder for sentence-transformers")
     return Written(int(found.shape[1]), difference, sentence_code(subject), ("sentence-transformers",), long_notes(subject))
 
 
@@ -61,6 +69,7 @@ def readable(subject: Documents) -> list[str]:
 def shortest_model(subject: Documents) -> tuple[Any, list[int] | None]:
     """A model that ends with the chosen layer if that gives the same, else the whole one and which of its hidden states to average."""
     whole = plain_model(subject)
+    subject = dataclasses.replace(subject, layer=f"{subject.name}/{subject.pool}", shared=None)
     rows = subject.rows()
     ids, seen = padded(rows)
     expected = subject.embeddings(rows)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from selfsup.data.documents.columns import split_names
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding import PictureReading, TextReading, chosen_layer
 from selfsup.embedding.pictures import pooled_map
+from selfsup.embedding.reading import SHARED
 from selfsup.embedding.windows import BOTH, Pool, Window
 from selfsup.exporting.exported import drawn
 from selfsup.finetuning import Classifier
@@ -44,21 +46,36 @@ class Top(nn.Module):
         return scores
 
 
+class Shared(nn.Module):
+    """What a side of a run of pairs puts on the embedding: a projection, without bias, into the space of both sides."""
+
+    matrix: Tensor
+
+    def __init__(self, matrix: Float[Tensor, "E D"]) -> None:
+        super().__init__()
+        self.width = len(matrix)
+        self.register_buffer("matrix", matrix)
+
+    def forward(self, vectors: Float[Tensor, "B D"]) -> Float[Tensor, "B E"]:
+        return vectors @ self.matrix.T
+
+
 @dataclass(frozen=True)
 class Pictures:
     """A network for pictures. `layer` is `NAME/POOL`, `side` the side in pixels at which pictures are stored, from where views are made.
 
-    With `top`, a model's, it gives probabilities of classes in place of embeddings.
+    With `top`, a model's, it gives probabilities of classes in place of embeddings; with `shared` directions in the space of both sides.
     """
 
     network: Backbone
     layer: str
     side: int
     top: Top | None = None
+    shared: Shared | None = None
 
     @property
     def name(self) -> str:
-        return self.layer.partition("/")[0]
+        return self.layer.partition("/")[0] if self.shared is None else self.network.layers[-1]
 
     @property
     def pool(self) -> str:
@@ -75,7 +92,9 @@ class Pictures:
         return self.result(pooled_map(maps[self.name], self.pool))
 
     def result(self, vectors: Float[Tensor, "b D"]) -> Float[Tensor, "b R"]:
-        """The embeddings themselves, or probabilities of classes."""
+        """The embeddings themselves, or probabilities of classes, or what is shared with texts, of length 1."""
+        if self.shared is not None:
+            return F.normalize(self.shared(vectors), dim=1)
         return vectors if self.top is None else self.top(vectors).softmax(dim=1)
 
     def seen(self, pixels: UInt8[Tensor, "b S S C"]) -> Float[Tensor, "b C s s"]:
@@ -95,6 +114,7 @@ class Pictures:
                 "turn upright as EXIF says",
                 "resize to size x size where that is smaller: bilinear, antialiased, in floating point",
                 "divide by 255, subtract mean, divide by std, channel by channel",
+                *shared_steps(self.shared),
             ],
         }  # fmt: skip
 
@@ -104,6 +124,7 @@ class Documents:
     """A network for texts, with its tokeniser. `layer` is `NAME/POOL`, NAME also "first+last"; `run` is None where it is a model's.
 
     With `top`, a model's, it gives scores of classes in place of embeddings: before the softmax, so that those of windows can be averaged.
+    With `shared` it gives projections into the space of both sides, for the same reason before they are brought to length 1.
     `columns` are those of a table that held the text, as a user named them ("subject,body"), or None where none were named.
     """
 
@@ -113,6 +134,16 @@ class Documents:
     layer: str
     top: Top | None = None
     columns: str | None = None
+    shared: Shared | None = None
+
+    @property
+    def name(self) -> str:
+        return self.layer.partition("/")[0] if self.shared is None else self.network.layers[-1]
+
+    @property
+    def width(self) -> int:
+        """The length of an embedding."""
+        return self.network.width if self.shared is None else self.shared.width
 
     @property
     def pool(self) -> str:
@@ -130,8 +161,8 @@ class Documents:
     @property
     def places(self) -> list[int]:
         """Which of the hidden states of `transformers` are averaged: 0 is the table of words, 1 the first layer."""
-        name, layers = self.layer.partition("/")[0], self.network.layers
-        return [int(one.removeprefix("layer")) for one in ((layers[0], layers[-1]) if name == BOTH else (name,))]
+        layers = self.network.layers
+        return [int(one.removeprefix("layer")) for one in ((layers[0], layers[-1]) if self.name == BOTH else (self.name,))]
 
     def rows(self) -> list[Int[Tensor, "_"]]:
         """Made-up texts of several lengths, up to the context."""
@@ -145,15 +176,17 @@ class Documents:
         return self.result(torch.cat([self._embedding(row) for row in rows]))
 
     def result(self, vectors: Float[Tensor, "b D"]) -> Float[Tensor, "b R"]:
-        """The embeddings themselves, or scores of classes."""
+        """The embeddings themselves, or scores of classes, or what is shared with pictures, of any length."""
+        if self.shared is not None:
+            projected: Tensor = self.shared(vectors)
+            return projected
         return vectors if self.top is None else self.top(vectors)
 
     def _embedding(self, row: Int[Tensor, " T"]) -> Float[Tensor, "1 D"]:
         states = self.network.features(row[None])
-        layers, (name, _, pool) = self.network.layers, self.layer.partition("/")
-        found = []
-        for layer in (layers[0], layers[-1]) if name == BOTH else (name,):
-            pooling = Pool(f"{layer}/{pool}", 1)
+        layers, found = self.network.layers, []
+        for layer in (layers[0], layers[-1]) if self.name == BOTH else (self.name,):
+            pooling = Pool(f"{layer}/{self.pool}", 1)
             pooling.add(states, [Window(len(row), 0, 0, True)])
             found.append(pooling.result(torch.tensor([len(row)]), self.network.width))
         return torch.stack(found).mean(dim=0)
@@ -168,8 +201,16 @@ class Documents:
                 "tokenizer.json gives the ids; no special tokens are added, and names of such in a text are text (encode_special_tokens)",
                 "a text of more than context tokens is cut into the fewest windows of nearly equal length, none longer than context",
                 "the pool runs over the tokens of all windows; a text without tokens gets zeros",
+                *shared_steps(self.shared),
             ],
         }  # fmt: skip
+
+
+def shared_steps(shared: Shared | None) -> list[str]:
+    """What is done behind the network to meet the other side, in words."""
+    return (
+        [] if shared is None else [f"the last layer's mean is projected, without bias, to {shared.width} numbers and brought to length 1"]
+    )
 
 
 def padded(rows: list[Int[Tensor, "_"]], fill: int = 0) -> tuple[Int[Tensor, "b T"], Int[Tensor, "b T"]]:
@@ -182,8 +223,6 @@ def padded(rows: list[Int[Tensor, "_"]], fill: int = 0) -> tuple[Int[Tensor, "b 
 def subject_of(run: Run, layer: str | None) -> Pictures | Documents:
     """What is exported of a run: by default the layer that `evaluate` chose, else the mean of the last but one. Raises ValueError."""
     files = {"image": "backbone.safetensors", "text": "model.safetensors"}
-    if layer is not None and layer.partition("/")[0] == "shared":
-        raise ValueError("the shared layer is a projection beside the backbone, and exports hold the backbone; leave --layer out.")
     if run.kind not in files:
         raise ValueError(f"{run.folder} learned from {run.kind!r}; this release exports {', '.join(files)}.")
     if not (run.folder / files[run.kind]).is_file():
@@ -192,7 +231,14 @@ def subject_of(run: Run, layer: str | None) -> Pictures | Documents:
         )
     if run.kind == "image":
         backbone = PictureReading.network(run).eval()
-        return Pictures(backbone, PictureReading.checked(backbone, layer or chosen_layer(run, backbone.layers)), run.store_side or run.size)
+        layer = PictureReading.checked(backbone, layer or chosen_layer(run, backbone.layers))
+        return Pictures(backbone, layer, run.store_side or run.size, shared=shared_of(backbone, layer))
     network = TextReading.network(run).eval()
     layer = TextReading.checked(network, layer or chosen_layer(run, network.layers))
-    return Documents(run, network, Tokenizer.load(run.folder), layer, columns=run.reading.get("text"))
+    shared = shared_of(network, layer)
+    return Documents(run, network, Tokenizer.load(run.folder), layer, columns=run.reading.get("text"), shared=shared)
+
+
+def shared_of(network: Any, layer: str) -> Shared | None:
+    """The projection of a side, where the shared layer was asked for."""
+    return Shared(network.projection) if layer == SHARED else None

@@ -20,6 +20,13 @@ def joined(subject: Documents) -> str:
     return JOINS["mean" if subject.top is not None and subject.pool == "max" else subject.pool]
 
 
+def returned(subject: Documents) -> list[str]:
+    """What the function of one text ends with: what is shared gets length 1 when its windows are together."""
+    if subject.shared is None:
+        return [f"    return {joined(subject)}"]
+    return [f"    vector = {joined(subject)}", "    return vector / np.linalg.norm(vector)"]
+
+
 def onnx_text_code(subject: Documents) -> str:
     """With tokenizers, numpy and onnxruntime."""
     return "\n".join([
@@ -30,7 +37,7 @@ def onnx_text_code(subject: Documents) -> str:
         f"def {'embedding' if subject.top is None else 'scores'}(text):",
         *ids_code(subject),
         '    vectors = session.run(None, {"input_ids": table, "attention_mask": seen})[0]',
-        f"    return {joined(subject)}", "", "",
+        *returned(subject), "", "",
         *together_code(subject),
     ])  # fmt: skip
 
@@ -46,7 +53,7 @@ def torch_text_code(subject: Documents) -> str:
         f"def {'embedding' if subject.top is None else 'scores'}(text):",
         *ids_code(subject),
         "    vectors = network(torch.from_numpy(table), torch.from_numpy(seen)).numpy()",
-        f"    return {joined(subject)}", "", "",
+        *returned(subject), "", "",
         *together_code(subject),
     ])  # fmt: skip
 
@@ -81,7 +88,7 @@ def sentence_code(subject: Documents) -> str:
         "import numpy as np", "from sentence_transformers import SentenceTransformer", "",
         'model = SentenceTransformer("@FOLDER@")', "", "",
         "def embeddings(texts):",
-        f"    vectors = np.zeros((len(texts), {subject.network.width}), dtype=np.float32)  # zeros for a text without tokens",
+        f"    vectors = np.zeros((len(texts), {subject.width}), dtype=np.float32)  # zeros for a text without tokens",
         "    full = [place for place, ids in enumerate(model.tokenizer(texts).input_ids) if ids]",
         "    if full:",
         "        vectors[full] = model.encode([texts[place] for place in full])",
@@ -100,7 +107,7 @@ def tokenizer_code() -> list[str]:
 def ids_code(subject: Documents) -> list[str]:
     """From a text to its windows; one without tokens gets zeros, or of a model the scores that zeros have."""
     if subject.top is None:
-        empty = f"np.zeros({subject.network.width}, dtype=np.float32)"
+        empty = f"np.zeros({subject.width}, dtype=np.float32)"
     else:
         with torch.no_grad():
             scores = subject.result(torch.zeros(1, subject.network.width))[0]

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from selfsup.views.resample import resize_matrix, resize_taps
 class PictureNetwork(nn.Module):
     """Pixels (B, side, side, C), uint8, to embeddings (B, D): resized, normalised, embedded and pooled inside.
 
-    With a model's top, to probabilities of classes (B, K).
+    With a model's top, to probabilities of classes (B, K); with a side's projection, to directions (B, E).
     """
 
     resize: Tensor
@@ -26,7 +27,7 @@ class PictureNetwork(nn.Module):
     def __init__(self, subject: Pictures) -> None:
         super().__init__()
         self.network = copy.deepcopy(subject.network).eval().requires_grad_(False)
-        self.name, self.pool, self.top = subject.name, subject.pool, subject.top
+        self.name, self.pool, self.top, self.shared = subject.name, subject.pool, subject.top, subject.shared
         side, size = subject.side, subject.network.size
         taps = resize_taps(torch.zeros(1), torch.full((1,), float(side)), source=side, size=size)
         matrix = torch.eye(size) if side == size else resize_matrix(taps, torch.empty(1, size, side))[0]
@@ -38,25 +39,28 @@ class PictureNetwork(nn.Module):
         if self.resizes:
             images = self.resize @ images @ self.resize.T
         vectors = pooled_map(self.network.features(images)[self.name], self.pool)
+        if self.shared is not None:
+            return F.normalize(self.shared(vectors), dim=1)
         return vectors if self.top is None else self.top(vectors).softmax(dim=1)
 
 
 class TextNetwork(nn.Module):
     """Ids (B, T) and which of them are of the text (B, T) to embeddings (B, D) of windows of at most the context.
 
-    With a model's top, to scores of classes (B, K).
+    With a model's top, to scores of classes (B, K); with a side's projection, to its numbers (B, E), of any length.
     """
 
     def __init__(self, subject: Documents) -> None:
         super().__init__()
         self.model = plain_model(subject).requires_grad_(False)
-        self.places, self.pool, self.top = subject.places, subject.pool, subject.top
+        self.places, self.pool = subject.places, subject.pool
+        self.on_top = subject.top or subject.shared
 
     def forward(self, input_ids: Int[Tensor, "B T"], attention_mask: Int[Tensor, "B T"]) -> Float[Tensor, "B D"]:
         given = {} if not hasattr(self.model.config, "use_cache") else {"use_cache": False}
         states = self.model(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True, **given).hidden_states
         vectors = pooled_tokens(torch.stack([states[place] for place in self.places]).mean(dim=0), attention_mask, self.pool)
-        return vectors if self.top is None else self.top(vectors)
+        return vectors if self.on_top is None else self.on_top(vectors)
 
 
 def pooled_tokens(states: Float[Tensor, "B T D"], seen: Int[Tensor, "B T"], pool: str) -> Float[Tensor, "B D"]:

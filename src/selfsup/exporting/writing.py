@@ -11,7 +11,7 @@ import torch
 from selfsup.backbones.text_weights import write_json
 from selfsup.exporting.card import card, told_of_model, told_of_run
 from selfsup.exporting.exported import Exported
-from selfsup.exporting.formats import writer_of
+from selfsup.exporting.formats import check_shared, writer_of
 from selfsup.exporting.models import subject_of_model
 from selfsup.exporting.silence import quiet
 from selfsup.exporting.subjects import subject_of
@@ -24,7 +24,8 @@ def export(run: Run | Model | str | Path, *, format: str, out: str | Path, layer
     """Write the network of a run, or a model that `finetune` made, into a new folder `out`, as another library loads it.
 
     With it goes what is done to inputs, and code that does it. `format` is one of `FORMATS`; models go out as `MODEL_FORMATS`, and give
-    the probabilities of their classes. `layer` is as for `embed`, and by default the same; a model has its own. What was written is read
+    the probabilities of their classes. `layer` is as for `embed`, and by default the same ("shared" for the space that
+    both sides of a run of pairs have); a model has its own. What was written is read
     back by the other library, and what it gives is compared with what the run gives: an export that differs is not written. Raises
     ValueError for a format that cannot hold the network (naming those that can), a run that is not finished, or an `out` that is not empty,
     and ModuleNotFoundError where an extra is missing.
@@ -37,6 +38,8 @@ def export(run: Run | Model | str | Path, *, format: str, out: str | Path, layer
         subject, told = subject_of_model(source, layer), told_of_model(source)
     else:
         subject = subject_of(source, layer)
+        if subject.shared is not None:
+            check_shared(format, source.kind)
         told = told_of_run(source, subject.layer)
     place = out.resolve()  # `.` has no name of its own
     draft = place.with_name(f".{place.name}.{os.getpid()}")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 import selfsup
-from selfsup.data import Labels, read_labels
+from selfsup.data import Labels
 from selfsup.embedding import Reading, opened_for, told_for
 from selfsup.embedding.grouping import groups_of
 from selfsup.finetuning.calibration import Calibration, calibrate
@@ -87,9 +87,7 @@ def finetune(
 
 def labelled(labels: Any, reading: Reading[Any]) -> tuple[Labels, Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
     """Labels, the rows of a reading that have one, and their class numbers. Raises ValueError where there are not two classes."""
-    found = read_labels(labels, reading.listed, columns=reading.listed_columns, noun=reading.noun)
-    values = dict(zip(found.ids, found.targets, strict=True))
-    targets = np.array([values[name] for name in reading.ids], dtype=np.int64)
+    found, targets = reading.labelled(labels)
     rows = np.flatnonzero(targets >= 0)
     present = np.unique(targets[rows])
     if len(present) < len(found.classes):

@@ -24,8 +24,8 @@ def thumbnails(found: Found, *, most: int) -> list[Pixels | None]:
     small: list[Pixels | None] = []
     for hit in found.hits:
         try:
-            if hit.path is not None:
-                pixels, shape = decode(hit.path, side=most)
+            if (file := _file_of(hit)) is not None:
+                pixels, shape = decode(file, side=most)
             elif archive is not None and hit.id in places:
                 pixels, shape = archive.read(places[hit.id], side=most)
             else:
@@ -46,10 +46,15 @@ def thumbnail_of(query: str, *, most: int) -> Pixels | None:
 
 
 def _archive(data: str, hits: Sequence[Hit]) -> Source | None:
-    """What pictures without files of their own are in, where that is a file."""
-    if all(hit.path is not None for hit in hits) or not Path(data).is_file():
+    """What pictures without files of their own are in, where that is a file or several."""
+    if all(_file_of(hit) is not None for hit in hits) or not data or Path(data).is_dir():
         return None
     try:
         return open_source(data)
     except ValueError:
         return None
+
+
+def _file_of(hit: Hit) -> str | None:
+    """The file that is the picture; None for what lies in an archive, and for what is gone."""
+    return hit.path if hit.path is not None and Path(hit.path).is_file() else None

@@ -53,12 +53,15 @@ def _path_is_text(path: Path) -> bool:
 
 
 def _mostly_text(paths: Iterable[str]) -> bool:
-    """More texts than pictures; among files without any ending, whether the first is no picture."""
-    texts, pictures, bare = 0, 0, ""
+    """More texts than pictures; of Parquet files alone, whether the first holds texts; of files without any ending, is no picture."""
+    texts, pictures, bare, tables = 0, 0, "", list[str]()
     for path in islice(paths, _LOOKED_AT):
         texts += looks_like_document(path)
+        tables += [path] if format_of(path) == "parquet" else []
         pictures += suffix_of(os.path.basename(path)) in SUFFIXES  # noqa: PTH119
         bare = bare or (path if has_no_ending(path) else "")
+    if tables and not pictures and len(tables) == texts:
+        return _table_is_text(Path(tables[0]))
     return texts > pictures or (not texts and not pictures and bool(bare) and not looks_like_picture(bare))
 
 

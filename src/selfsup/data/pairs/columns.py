@@ -51,10 +51,14 @@ def texts_in(cell: object) -> list[str]:
     return [] if isinstance(cell, dict) else [as_word(cell) or ""]
 
 
-def choose_pair_columns(rows: Sequence[Row], wanted: PairWanted) -> PairColumns:
-    """The columns of a table, of which `rows` are the first. Raises NoText that names the columns there are."""
+def choose_pair_columns(rows: Sequence[Row], wanted: PairWanted, *, image: str | None = None) -> PairColumns:
+    """The columns of a table, of which `rows` are the first; `image` is that of pictures where they are no files.
+
+    Raises NoText that names the columns there are.
+    """
     names = list(dict.fromkeys(str(name) for row in rows for name in row))
-    image = _named(names, wanted.image) if wanted.image is not None else _image(names, rows)
+    if image is None:
+        image = _named(names, wanted.image) if wanted.image is not None else _image(names, rows)
     asked = [_named(names, name) for name in wanted.names]
     rest = [name for name in names if name != image]
     told = None if wanted.language is None or wanted.fixed is not None else _named(names, wanted.language)

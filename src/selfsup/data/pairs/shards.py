@@ -11,32 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from selfsup.data.decode import SUFFIXES, Decoded, decode_file, probe_file, suffix_of
-from selfsup.data.items import Item, Source, printable
+from selfsup.data.decode import SUFFIXES, suffix_of
+from selfsup.data.items import Item, printable
+from selfsup.data.packed import MOST_BYTES, PackedSource
 from selfsup.data.pairs.listing import Caption, Paired, PairWanted, paired
 from selfsup.data.pairs.sidecars import LONGEST, beside, captions_in, stem_of
 from selfsup.data.pairs.sidecars import SUFFIXES as CAPTIONS
 from selfsup.data.undecodable import Undecodable
 
-MOST_BYTES = 200_000_000
-"""Of one picture in a shard."""
-
 
 @dataclass
-class ShardSource(Source):
+class ShardSource(PackedSource):
     """Pictures in .tar files; `places` are where each lies: the file and the first byte."""
 
     places: list[tuple[str, int]] = field(default_factory=list)
 
-    def read(self, i: int, *, side: int | None = None, channels: int | None = None) -> Decoded:
-        """Picture `i`; see Source."""
-        return decode_file(self._bytes(i), self.items[i].id, side=side, channels=channels)
-
-    def shape(self, i: int) -> tuple[tuple[int, int], bool]:
-        """Height, width and whether it is grey; see Source."""
-        return probe_file(self._bytes(i), self.items[i].id)
-
-    def _bytes(self, i: int) -> io.BytesIO:
+    def taken(self, i: int) -> io.BytesIO:
+        """The member that picture `i` is; see PackedSource."""
         path, start = self.places[i]
         try:
             with Path(path).open("rb") as file:

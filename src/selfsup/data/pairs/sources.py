@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from selfsup.data.arrays import array_source, file_source
+from selfsup.data.cells import holds_cells
 from selfsup.data.documents.formats import format_of
+from selfsup.data.pairs.cells import open_cells
 from selfsup.data.pairs.columns import PairColumns, text_columns
 from selfsup.data.pairs.listing import Caption, Paired, PairWanted, paired
 from selfsup.data.pairs.shards import open_shards
@@ -19,16 +21,17 @@ from selfsup.data.paths import existing_path, matching_files
 from selfsup.data.tables import as_word
 
 EXPECTED = (
-    "Expected pictures with captions: a table (.jsonl, .csv, .parquet) with a column of picture files and columns of captions, a folder "
-    "of pictures with a .txt or .json of the same name beside each, .tar shards of such files, or an .npz of pictures and words."
+    "Expected pictures with captions: a table (.jsonl, .csv, .parquet) with a column of picture files and columns of captions, Parquet "
+    "files that hold the pictures as bytes, a folder of pictures with a .txt or .json of the same name beside each, .tar shards of such "
+    "files, or an .npz of pictures and words."
 )
 
 
 def open_pairs(data: Any, wanted: PairWanted | None = None) -> Paired:
-    """List captioned pictures: a table, a folder with captions beside its pictures or with one table in it, .tar shards (a file, a glob),
-    an .npz, a list of rows, or a mapping of an array of pictures and lists of captions; no picture is decoded.
+    """List captioned pictures: a table, a folder with captions beside its pictures or with one table in it, .tar shards or Parquet files
+    with pictures in them (a file, a glob, a folder), an .npz, a list of rows, or a mapping of an array of pictures and lists of captions.
 
-    Raises ValueError that says what came, what was expected, and how to mend it.
+    No picture is decoded. Raises ValueError that says what came, what was expected, and how to mend it.
     """
     wanted = wanted or PairWanted()
     if isinstance(data, Paired):
@@ -48,7 +51,9 @@ def _open_path(data: str, wanted: PairWanted) -> Paired:
         paths, root = matching_files(data, expected=EXPECTED)
         if all(one.suffix.lower() == ".tar" for one in paths):
             return open_shards(paths, root, data, wanted)
-        raise ValueError(f"The pattern {data} matches files that are no .tar shards, such as {paths[0].name}. {EXPECTED}")
+        if all(map(holds_cells, paths)) and (found := open_cells(paths, root, data, wanted)) is not None:
+            return found
+        raise ValueError(f"The pattern {data} matches files that are no shards with pictures, such as {paths[0].name}. {EXPECTED}")
     if path.is_dir():
         return _open_folder(path, wanted)
     if path.suffix.lower() == ".tar":
@@ -57,7 +62,7 @@ def _open_path(data: str, wanted: PairWanted) -> Paired:
         return _open_arrays(path, wanted)
     if format_of(str(path)) in (None, "text"):
         raise ValueError(f"{path} holds no pairs. {EXPECTED}")
-    return open_table(path, wanted)
+    return open_cells([path], path.parent, str(path), wanted) or open_table(path, wanted)
 
 
 def _open_folder(path: Path, wanted: PairWanted) -> Paired:
@@ -67,6 +72,8 @@ def _open_folder(path: Path, wanted: PairWanted) -> Paired:
     shards = [file for file in inside if file.suffix.lower() == ".tar"]
     if shards and not tables:
         return open_shards(shards, path, str(path), wanted)
+    if tables and all(map(holds_cells, tables)) and (found := open_cells(tables, path, str(path), wanted)) is not None:
+        return found
     if len(tables) != 1:
         return open_sidecars(path, wanted)
     try:
