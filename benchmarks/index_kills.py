@@ -2,9 +2,9 @@
 
     python benchmarks/index_kills.py --kills 20
 
-Embeddings are random and ready, so that all the time goes into what is tested: the Parquet files and Milvus Lite. Each round fills a new
-index, kills the process (SIGKILL) at a random moment of the time that a whole filling takes, fills again to the end, and compares keys and
-vectors. Processes are forked from one that has imported everything, so that the moments are those of the filling.
+Embeddings are random and ready, so that all the time goes into what is tested: the shards, the ledger and Milvus Lite. Each round fills a
+new index, kills the process (SIGKILL) at a random moment of the time that a whole filling takes, fills again to the end, and compares keys
+and vectors. Processes are forked from one that has imported everything, so that the moments are those of the filling.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from selfsup.embedding import shards
 from selfsup.searching import opened
 from selfsup.searching.address import Address
 from selfsup.searching.filling import Filling, Indexed, filled
 from selfsup.searching.ledger import Ledger
 from selfsup.searching.maker import Maker
 from selfsup.searching.rows import Rows
+from selfsup.train.distributed import World
 
 MAKER = Maker(run="none", weights="0" * 32, side="image", layer="stage3/mean")
 PART = 500
@@ -55,7 +58,7 @@ def main() -> None:
 def survives(to: Path, vectors: NDArray[np.float32], moment: float) -> bool:
     """Whether all is right after a kill at a moment and a second filling."""
     filling(to, vectors, killed_after=moment)
-    kept = PART * len(list((to / "vectors").glob("[0-9]*.parquet")))
+    kept = PART * sum(len(list(to.glob(place))) for place in ("vectors/[0-9]*.parquet", ".*.shards/[0-9]*.parquet"))
     _, told = filling(to, vectors)
     added, count, keys, same = told
     right = (count, keys, same) == (len(vectors), len(vectors), True)
@@ -100,16 +103,19 @@ def fill_and_tell(to: Path, vectors: NDArray[np.float32], pipe: Connection) -> N
 
 
 def fill(to: Path, vectors: NDArray[np.float32]) -> Indexed:
-    """Fill an index as `selfsup.index` does, a part at a time, with embeddings that are ready."""
+    """Fill an index as `selfsup.index` does, a shard at a time, with embeddings that are ready."""
+    shards.ROWS = PART
     count, rows = len(vectors), Rows()
     keys = [rows.add(f"{row:032x}", f"{row}.png", f"/pictures/{row}.png", {"label": str(row % 10)}) or "" for row in range(count)]
     with Ledger.opened(to) as ledger:
         ledger.maker = MAKER
-        for start in range(0, count, PART):
-            new = [row for row in range(start, min(count, start + PART)) if keys[row] not in ledger.known]
-            if new:
-                ledger.add([keys[row] for row in new], vectors[new])
-                ledger.flush()
+        new = [row for row in range(count) if keys[row] not in ledger.known]
+        coming = shards.Shards(ledger.coming, len(new), shards.digest_of(new))
+        for number in coming.missing(World()) if new else ():
+            some = new[coming.rows(number).start : coming.rows(number).stop]
+            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors[some].reshape(-1)), vectors.shape[1])
+            coming.write(number, pa.table({"key": [keys[row] for row in some], "embedding": column}))
+        ledger.take_shards()
         ledger.rows = rows
         return filled(Address.parse(to), ledger, MAKER, Filling())
 

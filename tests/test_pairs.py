@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,19 @@ def test_the_shared_layer_of_both_sides_is_the_space_of_the_task(run: Run, data:
     np.testing.assert_allclose(np.linalg.norm(seen.vectors, axis=1), 1, atol=1e-5)
 
 
-def test_shards_of_another_projection_are_not_gone_on_with(run: Run) -> None:
-    from selfsup.embedding import PictureReading
-    from selfsup.embedding.shards import digest_of
+def test_shards_of_another_projection_are_not_gone_on_with(run: Run, data: Path, tmp_path: Path) -> None:
+    from selfsup.backbones import read_projection, save_projection
+    from selfsup.embedding.working import ShardWriter, Work
 
-    network = PictureReading.network(Run.open(run.folder / "image"))
-    before = digest_of(network, ())
-    assert network.projection is not None
-    network.projection = network.projection + 1
-    assert digest_of(network, ()) != before
+    other = tmp_path / "other"
+    shutil.copytree(run.folder / "image", other)
+    work = Work(other, str(data), {}, "auto", "shared", tmp_path / "e.parquet")
+    before = ShardWriter(work).shards
+    assert ShardWriter(work).shards == before
+    projection = read_projection(other)
+    assert projection is not None
+    save_projection(projection + 1, other)
+    assert ShardWriter(work).shards.made_of != before.made_of
 
 
 def test_what_was_held_out_is_known_on_both_sides(run: Run, data: Path, tmp_path: Path) -> None:

@@ -85,6 +85,23 @@ def check_page(page: str) -> None:
     assert "--without-samples" not in page
 
 
+def test_a_page_shows_the_row_that_was_asked_with(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    success(capsys, "index", "runs/first", "photos", "--to", "photos.db")
+    shown: list[list[str]] = []
+    for question in (["--row", "cat/7.png"], ["photos/cat/7.png"]):
+        success(capsys, "search", "photos.db", *question, "-k", "2", "--html", "found.html")
+        shown.append(re.findall(r"data:image/png;base64,([^\"]+)", (here / "found.html").read_text(encoding="utf-8")))
+    by_row, by_file = shown
+    assert by_row[0] == by_file[0] == by_file[1], "the picture itself, found first by its file"
+    assert len(by_row) == 3
+    assert by_row[1] == by_file[2] != by_row[0]
+    success(capsys, "index", "runs/tickets", "tickets.csv", "--text", "body", "--id", "number", "--to", "tickets.db")
+    success(capsys, "search", "tickets.db", "--row", "N4", "-k", "2", "--html", "texts.html")
+    asked, *found = (here / "texts.html").read_text(encoding="utf-8").split('class="about"')
+    assert "the lamp flickers in room 4" in asked
+    assert not any("room 4<" in one for one in found)
+
+
 def test_what_goes_wrong_is_one_message(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "There is no index none.db. Make it: selfsup index RUN DATA --to none.db" in failure(capsys, "search", "none.db", "cat.png")
     assert "nothing came to search with" in failure(capsys, "search", "none.db")

@@ -12,9 +12,9 @@ import torch
 from selfsup import index, search
 from selfsup.backbones import save_projection
 from selfsup.embedding.pair_reading import PairReading, pairs_for
+from selfsup.embedding.weights import weights_digest
 from selfsup.pretraining import pretrain
 from selfsup.run import Run
-from selfsup.searching.maker import weights_digest
 from selfsup.trained import pair_network
 from small_pairs import table
 from test_pairs import QUICK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from finetuning_fixture import IMAGES, picture_run
 from selfsup.backbones import load_backbone, save_backbone
-from selfsup.embedding import Embeddings, embed, shards
+from selfsup.embedding import Embeddings, TextReading, embed, shards
 from selfsup.embedding.shards import Shards
 from selfsup.run import Run
 from selfsup.train.distributed import World
@@ -86,6 +87,27 @@ def test_processes_share_the_shards_that_are_missing(tmp_path: Path) -> None:
     found = Shards(tmp_path / "e.parquet", 8 * shards.ROWS - 1, "x")
     assert [list(found.missing(World(rank, 3))) for rank in range(3)] == [[0, 3, 6], [1, 4, 7], [2, 5]]
     assert found.rows(7) == range(7 * shards.ROWS, 8 * shards.ROWS - 1)
+
+
+def test_texts_are_gone_through_once_for_all_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"text {number}" for number in range(50)]
+    (tmp_path / "texts.csv").write_text("\n".join(["text", *words]), encoding="utf-8")
+    texts = TextReading.opened(tmp_path / "texts.csv")
+    documents, passes = texts.documents, list[int]()
+
+    class Counted:
+        def __iter__(self) -> Iterator[Any]:
+            passes.append(len(passes))
+            return iter(documents)
+
+    monkeypatch.setattr(texts, "documents", Counted())
+    assert [text for start in range(0, 50, 10) for text in texts.some(np.arange(start, start + 10))] == words
+    assert len(passes) == 1
+    assert list(texts.some(np.array([3, 7]))) == [words[3], words[7]]
+    assert list(texts.some(np.array([9, 49]))) == [words[9], words[49]]
+    assert len(passes) == 2, "a row that is behind needs another pass"
+    all_of_them = texts.some(np.arange(50))
+    assert [next(all_of_them), *texts.some(np.array([0, 1])), *all_of_them] == [words[0], *words[:2], *words[1:]]
 
 
 def test_two_processes_make_the_file_of_one(run: Run, data: Path, tmp_path: Path) -> None:

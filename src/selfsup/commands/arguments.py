@@ -55,6 +55,9 @@ Vocabulary = Annotated[
 ]
 Context = Annotated[int | None, typer.Option(min=2, help="Tokens of a row, 128 by default.", rich_help_panel="Text", show_default=False)]
 Collection = Annotated[str, typer.Option(metavar="NAME", help="Of a server's collections, which.")]
+On = Annotated[
+    str | None, typer.Option(metavar="ray[:ADDRESS]", help="Embed on all cores here, or on a cluster of Ray.", show_default=False)
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16; auto measures.", rich_help_panel="Training")]
 
 

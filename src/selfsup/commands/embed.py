@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import Encoding, IdColumn, Language, OwnData, RunFolder, TextColumns
+from selfsup.commands.arguments import Encoding, IdColumn, Language, On, OwnData, RunFolder, TextColumns
 
 
 @app.command()
@@ -27,9 +27,7 @@ def embed(
     id: IdColumn = None,
     language: Language = None,
     encoding: Encoding = None,
-    on: Annotated[
-        str | None, typer.Option(metavar="ray[:ADDRESS]", help="Embed on all cores here, or on a cluster of Ray.", show_default=False)
-    ] = None,
+    on: On = None,
 ) -> None:
     """Write an embedding of every picture or document: id, path and vector, as Parquet."""
     given = dict(locals())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from selfsup.commands.application import app
-from selfsup.commands.arguments import Collection, Encoding, IdColumn, Kind, Language, OwnData, RunFolder, TextColumns
+from selfsup.commands.arguments import Collection, Encoding, IdColumn, Kind, Language, On, OwnData, RunFolder, TextColumns
 
 
 @app.command()
@@ -33,12 +34,16 @@ def index(
     id: IdColumn = None,
     language: Language = None,
     encoding: Encoding = None,
+    on: On = None,
 ) -> None:
     """Put embeddings into a vector database, to be searched. Again: what is new is added, what is gone is removed."""
     given = dict(locals())
     from selfsup.searching import index as index_data
     from selfsup.terminal.found import print_indexed
 
-    print_indexed(index_data(given.pop("run"), given.pop("data"), **given))
+    made = index_data(given.pop("run"), given.pop("data"), **given)
+    if os.environ.get("RANK", "0") != "0":  # of several processes one speaks
+        return
+    print_indexed(made)
     named = "" if collection == "selfsup" else f" --collection {collection}"
     print(f"\nNext: selfsup search {to} QUERY{named}")

@@ -6,6 +6,7 @@ import hashlib
 import re
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from selfsup.data.fill import check_room, fill
 from selfsup.data.ingest import in_words, ingest, size_in_words
 from selfsup.data.items import Source, printable
 from selfsup.data.journal import Journal, Key
+from selfsup.data.names import Names
 from selfsup.data.sizes import cache_folder, nothing_decoded, suggest_side, suggest_size
 from selfsup.data.tables import Table
 from selfsup.data.undecodable import Undecodable
@@ -38,9 +40,9 @@ class Store:
     """
 
     name: str
-    ids: list[str]
-    source_ids: list[str] = field(repr=False)
-    paths: list[str | None]
+    ids: Sequence[str]
+    source_ids: Sequence[str] = field(repr=False)
+    paths: Sequence[str | None]
     aspects: Float[Tensor, "N"]
     side: int
     channels: int
@@ -177,9 +179,9 @@ def _assemble(
         digest.update(f"{item.id}\t{checksum}\n".encode())
     return Store(
         name=source.name,
-        ids=[item.id for item in items],
-        source_ids=source.ids,
-        paths=[None if item.path is None else printable(item.path) for item in items],
+        ids=Names(item.id for item in items),
+        source_ids=Names(item.id for item in source.items),
+        paths=Names(None if item.path is None else printable(item.path) for item in items),
         aspects=torch.tensor([width / height for height, width in shapes], dtype=torch.float32),
         side=side,
         channels=channels,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from selfsup.embedding.choosing import chosen_layer
 from selfsup.embedding.kinds import opened_for, told_for
 from selfsup.embedding.pictures import POOLS, PictureReading
 from selfsup.embedding.reading import Reading, checked_layer, parts_in
 from selfsup.embedding.text_reading import TextReading
-from selfsup.embedding.writing import Embeddings, chosen_layer, embed
+from selfsup.embedding.writing import Embeddings, embed
 
 __all__ = [
     "POOLS",

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 
 from selfsup.cluster import Place, alive, check_machines, cluster, fits, shared_environment
-from selfsup.embedding.writing import ShardWriter
-from selfsup.run import Run
+from selfsup.embedding.working import ShardWriter, Work
 from selfsup.train.distributed import device
 
 THREADS = 1
@@ -30,18 +29,11 @@ def write_on_ray(place: Place, writer: ShardWriter, numbers: Sequence[int], told
         import ray
 
         nodes = [node for node in alive() if fits(node, resources)]
-        check_machines(writer.shards.folder, writer.data, [node["NodeID"] for node in nodes])
+        check_machines(writer.shards.folder, writer.work.data, [node["NodeID"] for node in nodes])
         workers = min(len(numbers), sum(fits(node, resources) for node in nodes))
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        opened = (
-            str(writer.run.folder.absolute()),
-            writer.data,
-            writer.arguments,
-            writer.shards.made_of,
-            str(Path.cwd()),
-            shared_environment(),
-        )
+        opened = (writer.work, writer.shards.made_of, str(Path.cwd()), shared_environment())
         written = ray.data.from_items([{"shard": number} for number in numbers], override_num_blocks=len(numbers)).map(
             Worker, fn_constructor_args=opened, compute=ray.data.ActorPoolStrategy(size=workers),
             **{f"num_{name.lower()}s": count for name, count in resources.items()},
@@ -53,15 +45,13 @@ def write_on_ray(place: Place, writer: ShardWriter, numbers: Sequence[int], told
 class Worker:
     """Writes shards where Ray placed it."""
 
-    def __init__(
-        self, run: str, data: Any, arguments: Mapping[str, Any], made_of: str, folder: str, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, work: Work, made_of: str, folder: str, environment: Mapping[str, str]) -> None:
         os.chdir(folder)
         os.environ.update(environment)
         torch.set_num_threads(THREADS)
-        self.writer = ShardWriter(Run.open(run), data, **arguments)
+        self.writer = ShardWriter(work)
         if self.writer.shards.made_of != made_of:
-            raise ValueError(f"{run} or the data are not the same on this machine: both have to lie where all machines see them.")
+            raise ValueError(f"{work.run} or the data are not the same on this machine: both have to lie where all machines see them.")
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         self.writer.write(int(row["shard"]))

@@ -30,7 +30,7 @@ class PictureReading(Reading[Backbone]):
         self.store = store
         self.name, self.root, self.fingerprint = source.name, source.root, store.fingerprint
         self.ids, self.paths, self.columns = store.ids, store.paths, store.columns
-        self.listed, self.listed_columns = source.ids, source.columns
+        self.listed, self.listed_columns = store.source_ids, source.columns
         self.skipped = dict(store.skipped)
         self.key = [store.fingerprint, store.side, store.channels]
 

@@ -44,10 +44,10 @@ class Reading(ABC, Generic[Network]):
     name: str
     root: str
     fingerprint: str
-    ids: list[str]
-    paths: list[str | None]
+    ids: Sequence[str]
+    paths: Sequence[str | None]
     columns: Table
-    listed: list[str]
+    listed: Sequence[str]
     listed_columns: Table
     skipped: dict[str, str]
     key: list[Any]

@@ -16,13 +16,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-from torch import nn
 
 from selfsup.train.distributed import World
 
-ROWS = 8192
-"""Items of a shard: some seconds of work, and some tens of megabytes while it is made."""
+ROWS = 2048
+"""Items of a shard: what a kill can cost each process, and all of whose embeddings are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,8 @@ class Shards:
         """Write a shard, whole or not at all."""
         path = self._path(number)
         draft = path.with_suffix(f".{os.getpid()}.draft")
-        pq.write_table(table, draft)
+        # Numbers of a network do not compress, and a dictionary of them would only take time.
+        pq.write_table(table, draft, compression="none", use_dictionary=False)
         draft.replace(path)
 
     def join(self, metadata: dict[str, str]) -> int:
@@ -69,7 +68,7 @@ class Shards:
             for number in range(self.count):
                 writer.write_table(pq.read_table(self._path(number)).cast(schema))
         draft.replace(self.file)
-        for left in self.file.parent.glob(f".{self.file.name}.*.shards"):
+        for left in folders_of(self.file):
             shutil.rmtree(left)
         return int(schema.field("embedding").type.list_size)
 
@@ -77,14 +76,14 @@ class Shards:
         return self.folder / f"{number:06d}-of-{self.count:06d}.parquet"
 
 
-def digest_of(network: nn.Module, described: Iterable[object]) -> str:
-    """A digest of a network's weights, its projection too where it has one, and of whatever else decides what embeddings are."""
+def folders_of(file: Path) -> list[Path]:
+    """Every folder with shards on their way to a file, of whatever they are made."""
+    return sorted(file.parent.glob(f".{file.name}.*.shards"))
+
+
+def digest_of(described: Iterable[object]) -> str:
+    """A digest of whatever decides what embeddings are."""
     found = hashlib.sha256()
-    projection = getattr(network, "projection", None)
-    state = network.state_dict() if projection is None else {**network.state_dict(), "projection": projection}
-    for name, values in sorted(state.items()):
-        found.update(name.encode())
-        found.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     for thing in described:
-        found.update(f"{thing!r}\n".encode())
+        found.update(f"{thing!r}\n".encode("utf-8", "surrogatepass"))
     return found.hexdigest()[:16]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from selfsup.backbones.text import attended_mean
 from selfsup.data.documents import deduplicate, open_documents
+from selfsup.data.names import Names
 from selfsup.data.tokens.streams import TextDocuments
 from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.embedding.encoded import Encoded
@@ -59,7 +60,7 @@ class TextReading(Reading[Any]):
         self.texts, self.encoded = texts, encoded
         self.name, self.root, self.fingerprint = texts.name, texts.root, texts.fingerprint
         self.ids, self.columns = texts.ids, texts.columns
-        self.paths: list[str | None] = [str(Path(texts.root, name)) if texts.root else None for name in texts.ids]
+        self.paths: Sequence[str | None] = Names(str(Path(texts.root, name)) if texts.root else None for name in texts.ids)
         self.listed, self.listed_columns, self.skipped = texts.ids, texts.columns, texts.skipped
         self.key = [texts.fingerprint, key]
 

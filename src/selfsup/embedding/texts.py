@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Int, UInt64
 
+from selfsup.data.names import Names
 from selfsup.data.tables import Table
-from selfsup.data.tokens.streams import TextDocuments
+from selfsup.data.tokens.streams import TextDocument, TextDocuments
 
 
 class Texts:
@@ -22,33 +24,42 @@ class Texts:
     def __init__(self, documents: TextDocuments) -> None:
         self.documents = documents
         self.name, self.root, self.fingerprint = documents.name, documents.root, documents.fingerprint()
-        self.ids: list[str] = []
-        self.languages: list[str | None] = []
+        ids = list[str]()
+        languages = list[str | None]()
         self.columns: Table = {}
-        hashes, lengths = list[int](), list[int]()
+        hashes, lengths = array("Q"), array("q")
         for row, document in enumerate(documents):
-            self.ids.append(document.id)
-            self.languages.append(document.language)
+            ids.append(document.id)
+            languages.append(document.language)
             hashes.append(hash_of(document.text))
             lengths.append(len(document.text))
             for name in document.columns.keys() | self.columns.keys():
                 self.columns.setdefault(name, [None] * row).append(document.columns.get(name))
-        if "language" not in self.columns and any(self.languages):
-            self.columns["language"] = list(self.languages)
+        if "language" not in self.columns and any(languages):
+            self.columns["language"] = list(languages)
+        self.ids: Sequence[str] = Names(ids)
+        self.languages: Sequence[str | None] = Names(languages)
         self.hashes: UInt64[np.ndarray, "N"] = np.array(hashes, dtype=np.uint64)
         self.lengths: Int[np.ndarray, "N"] = np.array(lengths, dtype=np.int64)
         self.skipped = dict(documents.skipped)
+        self._under_way: tuple[int, Iterator[TextDocument]] = 0, iter(())
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def some(self, rows: Int[np.ndarray, "n"]) -> Iterator[str]:
-        """The texts of some rows, which are in order, one pass over all. Raises ValueError when the data has changed meanwhile."""
+        """The texts of some rows, which are in order, by one pass over all that goes on where the last one stopped, if it can.
+
+        Raises ValueError when the data has changed meanwhile.
+        """
         wanted = iter(rows.tolist())
         sought = next(wanted, None)
         if sought is None:
             return
-        for row, document in enumerate(self.documents):
+        (begin, documents), self._under_way = self._under_way, (0, iter(()))
+        if not 0 < begin <= sought:
+            begin, documents = 0, iter(self.documents)
+        for row, document in enumerate(documents, begin):
             if row != sought:
                 continue
             if document.id != self.ids[row]:
@@ -56,6 +67,7 @@ class Texts:
             yield document.text
             sought = next(wanted, None)
             if sought is None:
+                self._under_way = row + 1, documents
                 return
         raise ValueError(f"{self.name} changed while it was read: {self.ids[sought]!r} is gone. Try again.")
 

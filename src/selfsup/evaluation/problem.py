@@ -172,7 +172,7 @@ def pose(reading: Reading[Any], *, runs: Sequence[Run], protocol: Protocol) -> P
     reference = np.sort(np.random.default_rng([seed, len(learnable)]).permutation(learnable)[:REFERENCE])
     tested = np.flatnonzero((targets >= 0) & test)
     problem = Problem(
-        reading.ids, classes, targets, train, tested, members, drawn, learnable, reference, seen, seed,
+        list(reading.ids), classes, targets, train, tested, members, drawn, learnable, reference, seen, seed,
         noun, unmatched=list(found.unmatched), notes=notes,
     )  # fmt: skip
     return problem if protocol.tested is None else thinned(problem, protocol.tested)

@@ -107,7 +107,7 @@ def translations_in(data: Any, told: Mapping[str, Any], how: str) -> Translation
 
 def of_documents(texts: Texts) -> Translations:
     """Whole documents, as they are called in every language."""
-    return Translations(texts, names_across(texts.ids, texts.languages), texts.ids, texts.fingerprint, "documents")
+    return Translations(texts, names_across(texts.ids, texts.languages), list(texts.ids), texts.fingerprint, "documents")
 
 
 def of_paragraphs(documents: TextDocuments) -> Translations:

@@ -117,7 +117,7 @@ def predict(
     classifier = model.classifier(how.network(model.network, model.folder), how.reads).to(device())
     logits = classifier.logits(reading, np.arange(len(reading.ids)))
     shares = torch.softmax(torch.as_tensor(logits) / model.calibration.temperature, dim=1).numpy()
-    found = Predictions(reading.ids, reading.paths, model.classes, shares, dict(reading.skipped), model.calibration.calibrated)
+    found = Predictions(list(reading.ids), list(reading.paths), model.classes, shares, dict(reading.skipped), model.calibration.calibrated)
     return found if out is None else found.save(out, probabilities=probabilities)
 
 

@@ -134,13 +134,13 @@ class Collection:
             raise ValueError(f"The filter {filter} was refused: {words_of(error)}. {FILTERS}") from None
         return [(float(hit["distance"]), _told(hit["entity"])) for hit in hits]
 
-    def vector_of(self, name: str) -> tuple[str, Float32[np.ndarray, "D"]]:
-        """Key and vector of a row by its id. Raises ValueError where there is none."""
-        found = self.query(f"id == {json.dumps(name, ensure_ascii=False)}", fields=("key", "vector"))
+    def row(self, name: str) -> tuple[Float32[np.ndarray, "D"], dict[str, Any]]:
+        """Vector of a row by its id, and what stands beside it. Raises ValueError where there is none."""
+        found = self.query(f"id == {json.dumps(name, ensure_ascii=False)}")
         if not found:
             known = ", ".join(repr(row["id"]) for row in self.query("", fields=("id",), most=3))
             raise ValueError(f"{self.address} has no row {name!r} among its {self.count():,}. Expected an id, such as {known}.")
-        return found[0]["key"], np.asarray(found[0]["vector"], dtype=np.float32)
+        return np.asarray(found[0]["vector"], dtype=np.float32), _told(found[0])
 
     def field_names(self) -> list[str]:
         """What filters can name, as the first row has it."""

@@ -33,7 +33,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class Found:
-    """What was asked of an index and what it has, nearest first. `side` is the kind of its rows, "image" or "text"."""
+    """What was asked of an index and what it has, nearest first. `side` is the kind of its rows, "image" or "text".
+
+    `asked` is the row that was asked with, None where it was a file or words.
+    """
 
     index: str
     query: str
@@ -42,6 +45,7 @@ class Found:
     hits: list[Hit]
     filter: str | None = None
     notes: list[str] = field(default_factory=list)
+    asked: Hit | None = None
 
 
 def search(
@@ -88,16 +92,18 @@ class Searcher:
         filter: str | None = None,
     ) -> Found:
         """As `selfsup.search`."""
+        own = None
         if row is not None:
-            own, vector = self.collection.vector_of(row)
-            hits = [hit for key, hit in self.nearest(vector, k + 1, filter=filter) if key != own][:k]
+            vector, entity = self.collection.row(row)
+            own = _hit(1.0, entity)
+            hits = [hit for key, hit in self.nearest(vector, k + 1, filter=filter) if key != entity["key"]][:k]
         else:
             hits = [hit for _, hit in self.nearest(self.vector_of(query, like), k, filter=filter)]
         asked = next(str(value) for value in (query, row, like) if value is not None)
         notes = []
         if not hits and filter:
             notes.append(f"No row passes the filter. Fields are {', '.join(self.collection.field_names())}.")
-        return Found(str(self.collection.address), asked, self.maker.side, self.maker.data, hits, filter, notes)
+        return Found(str(self.collection.address), asked, self.maker.side, self.maker.data, hits, filter, notes, own)
 
     def nearest(self, vector: Float32[np.ndarray, "D"], k: int, *, filter: str | None = None) -> list[tuple[str, Hit]]:
         """Key and hit of the rows most like a vector."""

@@ -7,12 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Float32
-
+from selfsup.cluster import place_of
 from selfsup.data import read_labels
 from selfsup.embedding import Reading
+from selfsup.embedding.working import write_wanted
 from selfsup.progress import counted
 from selfsup.run import Run
 from selfsup.searching.address import COLLECTION, Address
@@ -23,7 +21,9 @@ from selfsup.searching.ledger import Ledger, check_place
 from selfsup.searching.maker import Maker
 from selfsup.searching.rows import Rows, fields_of
 from selfsup.searching.settings import MOST_NUMBERS
+from selfsup.searching.sharing import PATIENCE, Sharing
 from selfsup.searching.sides import Side, side_of, side_run
+from selfsup.train.distributed import world
 
 TEXT_OPTIONS = ("text", "id", "language", "encoding")
 
@@ -43,6 +43,7 @@ def index(
     id: str | None = None,
     language: str | None = None,
     encoding: str | None = None,
+    on: str | None = None,
 ) -> Indexed:
     """Put the embedding of every item of `data` (or of what the run was pretrained on) into a vector database, to be searched.
 
@@ -51,34 +52,41 @@ def index(
     `data`. Run again, it embeds what is new, removes what is gone, and leaves the rest; a run that was killed is gone on with in the same
     way. `rebuild` makes the database anew from the embeddings kept in Parquet, without data or network. Of a run of pairs one `side` is
     indexed, by default the pictures, in the space that both share: words find pictures, and the other way round. `layer`, `kind`, `text`,
-    `id`, `language` and `encoding` are as for `embed`. Raises ValueError, also for an index that another run or layer made, and
-    ModuleNotFoundError where the extra `search` is missing.
+    `id`, `language` and `encoding` are as for `embed`, and so is how embedding is shared: under `torchrun` by its processes, with `on` by
+    the cores of this machine ("ray") or a cluster ("ray:ADDRESS"). One process fills the database. Raises ValueError, also for an index
+    that another run or layer made, and ModuleNotFoundError where the extra `search` is missing.
     """
     told = {name: value for name, value in locals().items() if name in TEXT_OPTIONS}
     run, layer = side_run(run if isinstance(run, Run) else Run.open(run), side, layer)
-    address = Address.parse(to, collection)
-    items = side_of(run)
+    address, place = Address.parse(to, collection), place_of(on)
     if not address.is_server:
         check_place(Path(address.to))
-    with Ledger.opened(address.ledger(run)) as ledger:
-        if rebuild:
-            if data is not None or labels is not None:
-                raise ValueError("rebuild makes the index from its own embeddings and reads no data or labels; expected neither with it.")
-            return filled(address, ledger, _kept(ledger, run, layer, address), Filling(rebuild=True))
-        maker = Maker.of(run, side=items.kind, layer=_layer(ledger, items, layer))
-        _check_there(address, ledger, maker)
-        reading = items.reading(data, told, kind=kind)
-        maker = replace(maker, data=_place_of(reading.name))
-        if ledger.maker is None:  # before anything else of the index
-            ledger.maker = maker
-        filling = prepared(items, reading, ledger, layer=maker.layer, labels=labels, run=run)
+    if rebuild and (data is not None or labels is not None):
+        raise ValueError("rebuild makes the index from its own embeddings and reads no data or labels; expected neither with it.")
+    with world(PATIENCE) as ranks:
+        sharing = Sharing(run, data, told, kind, place, ranks)
+        if not ranks.leads:
+            sharing.join()
+            return ranks.share(None)  # type: ignore[return-value] # what comes is the leading process's
+        with Ledger.opened(address.ledger(run)) as ledger:
+            if rebuild:
+                maker, filling = _kept(ledger, run, layer, address), Filling(rebuild=True)
+                sharing.nothing()
+            else:
+                maker, filling = _prepared(sharing, address, ledger, layer=layer, labels=labels)
+            return ranks.share(filled(address, ledger, maker, filling))
+
+
+def _prepared(sharing: Sharing, address: Address, ledger: Ledger, *, layer: str | None, labels: Any) -> tuple[Maker, Filling]:
+    """Write rows, and embeddings that are missing, into the ledger. Raises ValueError where no old row would stay."""
+    run, items = sharing.run, side_of(sharing.run)
+    maker = Maker.of(run, side=items.kind, layer=_layer(ledger, items, layer))
+    _check_there(address, ledger, maker)
+    reading = items.reading(sharing.data, sharing.told, kind=sharing.kind)
+    maker = replace(maker, data=_place_of(reading.name))
+    if ledger.maker is None:  # before anything else of the index
         ledger.maker = maker
-        return filled(address, ledger, maker, filling)
-
-
-def prepared(side: Side, reading: Reading[Any], ledger: Ledger, *, layer: str, labels: Any, run: Run) -> Filling:
-    """Write into the ledger the rows of a reading, and the embeddings that it has not. Raises ValueError where no old row would stay."""
-    rows, numbers, notes = rows_of(side, reading, labels=labels, parts=reading.parts_in(run))
+    rows, numbers, notes = rows_of(items, reading, labels=labels, parts=reading.parts_in(run))
     before = ledger.rows
     if before is not None and len(before) and not any(key in rows.places for key in before.keys):
         raise ValueError(
@@ -87,11 +95,13 @@ def prepared(side: Side, reading: Reading[Any], ledger: Ledger, *, layer: str, l
         )
     missing = [place for place, key in enumerate(rows.keys) if key not in ledger.known]
     if missing:
-        _embed(
-            side, reading, ledger, layer=layer, keys=[rows.keys[place] for place in missing], items=[numbers[place] for place in missing]
-        )
-    ledger.rows = rows
-    return Filling(False, len(missing), dict(reading.skipped), notes)
+        _check_width(items, reading, maker.layer)
+        write_wanted(ledger.wanted, [numbers[place] for place in missing], [rows.keys[place] for place in missing])
+        sharing.embed(ledger, reading, items.network, layer=maker.layer)
+    else:
+        sharing.nothing()
+    ledger.rows, ledger.maker = rows, maker
+    return maker, Filling(False, len(missing), dict(reading.skipped), notes)
 
 
 def rows_of(side: Side, reading: Reading[Any], *, labels: Any, parts: Sequence[str | None]) -> tuple[Rows, list[int], list[str]]:
@@ -114,20 +124,14 @@ def rows_of(side: Side, reading: Reading[Any], *, labels: Any, parts: Sequence[s
     return rows, numbers, notes
 
 
-def _embed(side: Side, reading: Reading[Any], ledger: Ledger, *, layer: str, keys: Sequence[str], items: Sequence[int]) -> None:
-    done = 0
-    with counted(f"embedding {reading.noun}", len(keys)) as advance:
-        for some, features in reading.pooled(side.network, torch.as_tensor(items), [layer]):
-            vectors: Float32[np.ndarray, "n D"] = features[layer].numpy()
-            if vectors.shape[1] > MOST_NUMBERS:
-                raise ValueError(
-                    f"Layer {layer} gives {vectors.shape[1]:,} numbers, and Milvus takes {MOST_NUMBERS:,}: give another --layer, "
-                    f"such as {layer.partition('/')[0]}/mean."
-                )
-            ledger.add(keys[done : done + len(some)], vectors)
-            done += len(some)
-            advance(len(some))
-    ledger.flush()
+def _check_width(side: Side, reading: Reading[Any], layer: str) -> None:
+    """Raise ValueError where Milvus takes no vectors of this layer, before all items are embedded."""
+    width = reading.embeddings(side.network, [0], layers=[layer])[layer].shape[1]
+    if width > MOST_NUMBERS:
+        raise ValueError(
+            f"Layer {layer} gives {width:,} numbers, and Milvus takes {MOST_NUMBERS:,}: give another --layer, "
+            f"such as {layer.partition('/')[0]}/mean."
+        )
 
 
 def _layer(ledger: Ledger, side: Side, wanted: str | None) -> str:

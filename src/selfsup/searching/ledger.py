@@ -1,12 +1,12 @@
 """The ledger: an index's embeddings and rows in Parquet files, from which the database can be made anew at any time.
 
-Embeddings are written as they are made, some thousand at a time, and a file appears whole or not at all: a kill costs the seconds since the
-last one. The database is a mirror of these files and is never read to make them.
+Embeddings come in shards, as those of `embed` do, and a shard appears whole or not at all: a kill costs those that were being made. The
+database is a mirror of these files and is never read to make them.
 """
 
 from __future__ import annotations
 
-import time
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +18,13 @@ import pyarrow.parquet as pq
 from jaxtyping import Float32
 
 from selfsup.data.lock import locked
+from selfsup.embedding.shards import folders_of
 from selfsup.run import write_whole
 from selfsup.searching.maker import Maker
 from selfsup.searching.rows import Rows
 
 SHARD = 8_192
-"""Embeddings in a file, at most, when they are made; files of fewer are put together later."""
-
-SECONDS = 20.0
-"""A file is written after so long, however few it holds: what a kill can cost."""
+"""Embeddings in a file, at most; shards hold fewer, and are put together later."""
 
 FILES = 32
 """More files than this that hold less than they could are put together."""
@@ -39,7 +37,6 @@ class Ledger:
         self.folder = folder
         self.shards = folder / "vectors"
         self._held: list[tuple[Sequence[str], Float32[np.ndarray, "n D"]]] = []
-        self._written = time.monotonic()
         self.known: set[str] = {key for file in self.files for key in _keys(file)}
 
     @classmethod
@@ -49,7 +46,19 @@ class Ledger:
         check_place(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / "lock", say=f"{folder} is being indexed by another process; waiting for it."):
-            yield cls(folder)
+            ledger = cls(folder)
+            ledger.take_shards()  # of a process that was killed: whatever else is wanted now, what is called by its key holds
+            yield ledger
+
+    @property
+    def coming(self) -> Path:
+        """The file that shards of new embeddings are on their way to. It never comes to be: each shard becomes a file of `vectors/`."""
+        return self.folder / "coming"
+
+    @property
+    def wanted(self) -> Path:
+        """The items that are embedded next, for all processes that share them."""
+        return self.folder / ".wanted.parquet"
 
     @property
     def files(self) -> list[Path]:
@@ -82,10 +91,19 @@ class Ledger:
         files = self.files
         return int(pq.read_schema(files[0]).field("embedding").type.list_size) if files else 0
 
+    def take_shards(self) -> None:
+        """Make files of ours of all shards that were written."""
+        for folder in folders_of(self.coming):
+            for number, shard in enumerate(sorted(folder.glob("*.parquet")), self._newest + 1):
+                self.known.update(_keys(shard))
+                shard.replace(self._file(number))
+            shutil.rmtree(folder)
+        self.wanted.unlink(missing_ok=True)
+
     def add(self, keys: Sequence[str], vectors: Float32[np.ndarray, "n D"]) -> None:
         """Take some embeddings in; they are on the disk after `flush`, most of them before."""
         self._held.append((keys, vectors))
-        if sum(len(some) for some, _ in self._held) >= SHARD or time.monotonic() - self._written >= SECONDS:
+        if sum(len(some) for some, _ in self._held) >= SHARD:
             self.flush()
 
     def flush(self) -> None:
@@ -95,7 +113,6 @@ class Ledger:
             self._write(keys, np.concatenate([vectors for _, vectors in self._held]))
             self.known.update(keys)
             self._held = []
-        self._written = time.monotonic()
 
     def vectors(self, wanted: set[str], *, at_once: int) -> Iterator[tuple[list[str], Float32[np.ndarray, "n D"]]]:
         """The embeddings of some keys, each once, at most `at_once` together."""
@@ -127,14 +144,21 @@ class Ledger:
         self.known &= wanted
 
     def _write(self, keys: list[str], vectors: Float32[np.ndarray, "n D"]) -> None:
-        self.shards.mkdir(exist_ok=True)
-        files = self.files
-        file = self.shards / f"{int(files[-1].stem) + 1 if files else 1:08d}.parquet"
+        file = self._file(self._newest + 1)
         draft = file.with_name(f".{file.name}")
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
         # Numbers of a network do not compress, and a dictionary of them would only take time.
         pq.write_table(pa.table({"key": pa.array(keys, pa.string()), "embedding": column}), draft, compression="none", use_dictionary=False)
         draft.replace(file)
+
+    @property
+    def _newest(self) -> int:
+        files = self.files
+        return int(files[-1].stem) if files else 0
+
+    def _file(self, number: int) -> Path:
+        self.shards.mkdir(exist_ok=True)
+        return self.shards / f"{number:08d}.parquet"
 
 
 def check_place(folder: Path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from selfsup.embedding.weights import weights_digest
 from selfsup.run import Run
 
 FORMAT = 1
-_DECIDING = ("backbone.safetensors", "model*.safetensors", "backbone.json", "projection.safetensors", "tokenizer.json")
-"""Files of a run that decide what it makes of an item."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +58,3 @@ class Maker:
             raise ValueError(
                 f"{address} holds embeddings of layer {self.layer}, and {other.layer} was asked for. Use another index for it."
             )
-
-
-def weights_digest(folder: Path) -> str:
-    """Equal for runs that make the same embeddings. Raises ValueError where there are no weights yet."""
-    files = [file for pattern in _DECIDING for file in sorted(folder.glob(pattern))]
-    if not any(file.suffix == ".safetensors" for file in files):
-        raise ValueError(f"{folder} has no weights yet. Go on with it by `selfsup pretrain --resume`, or give a run that is finished.")
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:32]

@@ -13,7 +13,7 @@ from selfsup.reporting.page import page
 from selfsup.reporting.wording import plural
 from selfsup.run import write_whole
 from selfsup.searching.finding import Found, Hit
-from selfsup.searching.thumbnails import thumbnail_of, thumbnails
+from selfsup.searching.thumbnails import thumbnail_asked, thumbnails
 
 _PIXELS = 192
 _TILE = 96
@@ -46,7 +46,7 @@ def _opening(found: Found) -> Html:
 
 
 def _tiles(found: Found) -> Html:
-    asked = thumbnail_of(found.query, most=_PIXELS)
+    asked = thumbnail_asked(found, most=_PIXELS)
     tiles = [] if asked is None else [tag("div", _image(asked, found.query), tag("span", "asked"), class_="query", title=found.query)]
     tiles += [_tile(hit, small) for hit, small in zip(found.hits, thumbnails(found, most=_PIXELS), strict=True)]
     lines = [tag("div", *tiles[start : start + _LINE], class_="near") for start in range(0, len(tiles), _LINE)]
@@ -65,7 +65,8 @@ def _image(pixels: NDArray[np.uint8], name: str) -> Html:
 
 
 def _passages(found: Found) -> Html:
-    cards = [tag("div", passage(excerpt(found.query, EXCERPT)), class_="query"), *(_passage(hit) for hit in found.hits)]
+    asked = found.query if found.asked is None else str(found.asked.fields.get("text", ""))
+    cards = [tag("div", passage(excerpt(asked, EXCERPT)), class_="query"), *(_passage(hit) for hit in found.hits)]
     return tag("div", *cards, class_="alike")
 
 

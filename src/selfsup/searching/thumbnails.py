@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,10 +38,12 @@ def thumbnails(found: Found, *, most: int) -> list[Pixels | None]:
     return small
 
 
-def thumbnail_of(query: str, *, most: int) -> Pixels | None:
-    """The picture that was asked with, if it was one."""
+def thumbnail_asked(found: Found, *, most: int) -> Pixels | None:
+    """The picture that was asked with, a row's or a file's, if it was one."""
+    if found.asked is not None:
+        return thumbnails(replace(found, hits=[found.asked]), most=most)[0]
     try:
-        return unstretched(*decode(Path(query).expanduser(), side=most), most=most)
+        return unstretched(*decode(Path(found.query).expanduser(), side=most), most=most)
     except (Undecodable, OSError):
         return None
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -59,8 +60,11 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """The world `torchrun` set up, or a world of one. Gives each process its share of the machine's threads."""
+def world(patience: timedelta | None = None) -> Iterator[World]:
+    """The world `torchrun` set up, or a world of one. Gives each process its share of the machine's threads.
+
+    `patience` is how long one process waits for another before it takes that for lost; torch's half an hour by default.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World()
@@ -69,7 +73,7 @@ def world() -> Iterator[World]:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // local))
     own = not dist.is_initialized()
     if own:
-        dist.init_process_group("gloo" if device().type == "cpu" else None)
+        dist.init_process_group("gloo" if device().type == "cpu" else None, timeout=patience)
     try:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:

@@ -8,6 +8,8 @@ import platform
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+
 TRIM_THRESHOLD, MMAP_MAX = -1, -4  # parameters of glibc's mallopt(3)
 
 
@@ -25,11 +27,17 @@ def keep_memory() -> bool:
     return bool(library.mallopt(TRIM_THRESHOLD, never)) and bool(library.mallopt(MMAP_MAX, 0))
 
 
-def forget_peak() -> bool:
-    """Give back what is free and let `peak_memory` begin anew; False where the system cannot (it does on Linux: man 5 proc, clear_refs)."""
+def give_back() -> None:
+    """Return what is free to the system, as far as the C library can, which else keeps pages that hold little."""
     gc.collect()
+    pa.default_memory_pool().release_unused()
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def forget_peak() -> bool:
+    """Give back what is free and let `peak_memory` begin anew; False where the system cannot (it does on Linux: man 5 proc, clear_refs)."""
+    give_back()
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
