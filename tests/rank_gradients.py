@@ -25,7 +25,8 @@ def main(folder: Path, dtype: torch.dtype) -> None:
             if kind.modality == "text":
                 continue
             torch.manual_seed(0)
-            trial = PairTrial("compact_convnet+bert-tiny", 16, rows=16, side=16)
+            text = "gpt2-tiny" if getattr(kind, "reads_forwards", False) else "bert-tiny"
+            trial = PairTrial(f"compact_convnet+{text}", 16, rows=16, side=16)
             image = torch.randint(256, (16, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
             batch = {**(trial.batch() if kind.modality == "pair" else {}), "image": image, "aspect": torch.ones(16)}
             alone = "compact_vit" if kind.prefers_patches else "compact_convnet"

@@ -60,16 +60,22 @@ def table(folder: Path, count: int = 48) -> Path:
     return folder / "captions.jsonl"
 
 
-def network(size: int = 16, width: int = 24, **arguments: Any) -> PairBackbone:
+def network(size: int = 16, width: int = 24, text: str = "bert-tiny", **arguments: Any) -> PairBackbone:
     """Two small networks without BatchNorm's coupling of rows in the text side."""
     torch.manual_seed(0)
-    return PairBackbone(build("compact_convnet", size=size), backbone("bert-tiny", context=12), width=width, **arguments)
+    return PairBackbone(build("compact_convnet", size=size), backbone(text, context=12), width=width, languages=("en", "de"), **arguments)
 
 
 def make(name: str, **options: Any) -> Any:
     """A task of the table on such networks."""
     kind: Any = find_task(name)
-    return kind(network(), **task_options(kind, options))
+    return kind(network(text=text_of(name)), **task_options(kind, options))
+
+
+def text_of(name: str) -> str:
+    """The small network for texts that a task takes."""
+    kind: Any = find_task(name)
+    return "gpt2-tiny" if kind.reads_forwards else "bert-tiny"
 
 
 def trial() -> PairTrial:

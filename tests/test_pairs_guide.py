@@ -41,10 +41,14 @@ def test_the_commands_of_the_page_run_in_their_order(
         said = capsys.readouterr()
         assert stop.value.code == 0, (line, said.out[-2000:], said.err[-2000:])
     loaded: dict[str, Any] = {}
-    [code] = [code for language, code in BLOCKS if language == "python"]
-    exec(code, loaded)
+    for language, code in BLOCKS:
+        if language == "python":
+            exec(code, loaded)
     assert len(loaded["best"]) == 3
     assert {one.language for one in loaded["scores"].rows[0].zero_shot} == {"en", "de"}
+    assert list(loaded["written"].texts) == ["000.png"]
+    assert {one.group for one in loaded["judged"]} == {"en", "de"}
+    assert len((tmp_path / "german.jsonl").read_text(encoding="utf-8").splitlines()) == 48
 
 
 def test_options_named_on_the_page_are_there() -> None:

@@ -38,7 +38,7 @@ from selfsup.train.schedule import constant, cool_down_start, cosine
 from selfsup.train.seeding import seed_of
 from selfsup.train.step import Step
 from selfsup.train.watch import Watch, embedding_rank, embedding_spread
-from small_pairs import PAIR_TASKS
+from small_pairs import PAIR_TASKS, text_of
 from small_tasks import PICTURE_TASKS
 
 HERE = Path(__file__).parent
@@ -169,7 +169,8 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(name: str) -> None:
     """4 x 16 against 1 x 64, without BatchNorm, whose statistics are those of a micro-batch by definition."""
     kind = find_task(name)
     torch.manual_seed(0)
-    trial = PairTrial("compact_vit+bert-tiny", 16, rows=64, side=16)
+    text = text_of(name) if name in PAIR_TASKS else "bert-tiny"
+    trial = PairTrial(f"compact_vit+{text}", 16, rows=64, side=16)
     net: Any = trial.network() if name in PAIR_TASKS else build("compact_vit", size=16)
     task = kind(net, **task_options(kind, {})).double()
     for module in task.modules():

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from selfsup.evaluation import Results as Results
     from selfsup.evaluation import evaluate as evaluate
     from selfsup.evaluation import evaluate_across_languages as evaluate_across_languages
+    from selfsup.evaluation import evaluate_captions as evaluate_captions
     from selfsup.evaluation import evaluate_language_modelling as evaluate_language_modelling
     from selfsup.evaluation import evaluate_pairs as evaluate_pairs
     from selfsup.exporting import Exported as Exported
@@ -83,6 +84,7 @@ _HOMES = {
     "evaluate_regression": "selfsup.downstream",
     "evaluate_segmentation": "selfsup.downstream",
     "evaluate_across_languages": "selfsup.evaluation",
+    "evaluate_captions": "selfsup.evaluation",
     "evaluate_language_modelling": "selfsup.evaluation",
     "evaluate_pairs": "selfsup.evaluation",
     "export": "selfsup.exporting",

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from selfsup.backbones import Backbone
+from selfsup.backbones import Backbone, TextBackbone
+from selfsup.backbones.text_attention import NAMES
+from selfsup.backbones.text_names import HEAD
 from selfsup.losses import vocabulary_nats
 from selfsup.views import standardise
 
@@ -106,6 +108,22 @@ class WordHead(nn.Module):
     def nats(self, states: Float[Tensor, "B K E"], table: Float[Tensor, "V E"], target: Int[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """The surprise at each target in nats, from what `forward` gives."""
         return vocabulary_nats(states.flatten(0, 1), table, target.flatten(), self.bias).view(target.shape)
+
+
+def t5_decoder(backbone: TextBackbone, depth: int) -> Any:
+    """T5's decoder of the backbone's width, without a table of words."""
+    from transformers import T5Config
+    from transformers.models.t5.modeling_t5 import T5Stack
+
+    configuration = T5Config(
+        d_model=backbone.width, d_kv=HEAD, d_ff=4 * backbone.width, num_layers=depth, num_heads=max(1, backbone.width // HEAD),
+        vocab_size=1, dropout_rate=0.0, is_decoder=True, is_encoder_decoder=False, use_cache=False,
+        eos_token_id=None,  # its words are those of the backbone
+    )  # fmt: skip
+    kind: Any = T5Stack
+    decoder = kind._from_config(configuration, attn_implementation=NAMES[backbone.settings.attention], dtype=torch.float32)
+    decoder.set_input_embeddings(nn.Identity())
+    return decoder
 
 
 class ArrangementHead(nn.Module):

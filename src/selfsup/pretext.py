@@ -129,23 +129,30 @@ class TextPretext(Pretext):
 class PairPretext(Pretext):
     """A pretext task for pictures with captions. `batch` holds what a task on pictures gets, and of K captions a picture `tokens`
     (B, K, T), their `length` (B, K) and what `caption` each is (B, K), `captions` (B,), how many of the K there are, and what `picture`
-    each is (B,): equal numbers stand for equal texts and pixels (`PairStore.batch`).
+    each is (B,): equal numbers stand for equal texts and pixels; and the `language` (B, K) of each (`PairStore.batch`).
 
     Attributes:
+        reads_forwards: the task needs a decoder on the side of texts; others take an encoder too.
+        shares_space: the task brings embeddings of both sides into one space; otherwise the backbone has no projections to one.
         encoder: the family of text encoders that `--backbone auto` takes one of.
     """
 
+    reads_forwards: ClassVar[bool] = False
+    shares_space: ClassVar[bool] = True
     encoder: ClassVar[str] = "bert"
     modality = "pair"
     backbone: PairBackbone  # type: ignore[assignment]
 
     def __init__(self, backbone: PairBackbone) -> None:
         super().__init__(backbone)
+        if not self.shares_space:
+            backbone.part_sides()
 
     def pairs(self, batch: Batch, rng: torch.Generator) -> Views:
         """A random view of each picture and one of its captions, all of them alike likely: what `alike_pairs` and `sides` need.
 
-        `image`; `tokens` (B, T) and which are `attended`; and `picture`, `drawn` and `captions`, numbers of pixels and texts.
+        `image`; `tokens` (B, T), which are `attended` and in which `language` (B,); and `picture`, `drawn` and `captions`, numbers of
+        pixels and texts.
         """
         chance = torch.rand(len(batch["captions"]), generator=rng, device=rng.device)
         place = (chance * batch["captions"]).long().clamp(max=batch["caption"].shape[1] - 1)[:, None]
@@ -155,7 +162,7 @@ class PairPretext(Pretext):
             "image": self.augment(batch, rng), "tokens": tokens,
             "attended": torch.arange(tokens.shape[1], device=tokens.device) < length,
             "picture": batch["picture"].clone(), "drawn": batch["caption"].gather(1, place).squeeze(1),
-            "captions": batch["caption"].clone(),
+            "captions": batch["caption"].clone(), "language": batch["language"].gather(1, place).squeeze(1),
         }  # fmt: skip
 
     def sides(self, views: Views) -> Output:

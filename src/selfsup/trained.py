@@ -21,8 +21,8 @@ from selfsup.tasks import TASKS, find_task
 from selfsup.train.checkpoint import newest_checkpoint
 from selfsup.train.distributed import device
 
-MAKING = ("sample", "show", "logits")
-"""Methods of a task that make something: from nothing, from a batch, and scores of words from words."""
+MAKING = ("sample", "show", "logits", "next_words")
+"""Methods of a task that make something: from nothing, from a batch, scores of words from words, and of words on a picture."""
 
 HEADS = "heads.safetensors"
 
@@ -108,13 +108,15 @@ def _text_network(folder: Path) -> TextBackbone:
 
 
 def pair_network(folder: Path) -> PairBackbone:
-    """Both networks of a run of pairs with their projections. Raises ValueError where one is missing."""
-    image, text = folder / "image", folder / "text"
+    """Both networks of a run of pairs, with their projections if they share a space. Raises ValueError where one is missing."""
+    image, text, choices = folder / "image", folder / "text", Run.open(folder).choices
     seen, read = read_projection(image), read_projection(text)
-    if seen is None or read is None:
-        raise ValueError(f"{folder} is not finished: a projection is missing. Go on with the command that began it, and --resume.")
-    network = PairBackbone(load_backbone(image), _text_network(text), width=len(seen))
-    network.load_state_dict({"image_projection.weight": seen, "text_projection.weight": read}, strict=False)
+    width = int(choices.get("shared_width", 0))
+    if not (text / "run.json").is_file() or (width and (seen is None or read is None)):
+        raise ValueError(f"{folder} is not finished: a side is missing. Go on with the command that began it, and --resume.")
+    network = PairBackbone(load_backbone(image), _text_network(text), width=width, languages=tuple(choices["captions"]))
+    if seen is not None and read is not None:
+        network.load_state_dict({"image_projection.weight": seen, "text_projection.weight": read}, strict=False)
     return network
 
 

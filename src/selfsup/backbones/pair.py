@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -26,19 +28,27 @@ PROJECTION = "projection.safetensors"
 class PairBackbone(nn.Module):
     """Two backbones whose embeddings are projected to one `width` and brought to length 1, so that a picture and its text are neighbours.
 
+    A task that compares no embeddings does without the projections (`part_sides`): `width` is then 0, and there is no shared space.
+
     Attributes: `image` and `text`, the sides; `image_projection` and `text_projection`, linear and without bias (CLIP, section 2.4), so
     that they are the same before and after the mean over positions; `frozen`, the side that is not trained (locked-image tuning: Zhai et
     al., CVPR 2022, arXiv 2111.07991), whose projection is; `name`, "IMAGE+TEXT"; `size`, `channels` and `vocabulary` as the sides have
-    them.
+    them; `languages`, those that captions come in, or the columns they stand in, as batches number them.
     """
 
-    def __init__(self, image: Backbone, text: TextBackbone, *, width: int, frozen: Side | None = None) -> None:
+    image_projection: nn.Linear | None
+    text_projection: nn.Linear | None
+
+    def __init__(
+        self, image: Backbone, text: TextBackbone, *, width: int, frozen: Side | None = None, languages: Sequence[str] = ()
+    ) -> None:
         super().__init__()
-        self.image, self.text, self.width, self.frozen = image, text, width, frozen
-        self.image_projection = nn.Linear(image.width, width, bias=False)
-        self.text_projection = nn.Linear(text.width, width, bias=False)
-        for projection in (self.image_projection, self.text_projection):
-            nn.init.normal_(projection.weight, std=projection.in_features**-0.5)  # as in the authors' code
+        self.image, self.text, self.width, self.frozen, self.languages = image, text, width, frozen, tuple(languages)
+        self.image_projection = self.text_projection = None
+        if width:
+            self.image_projection, self.text_projection = (nn.Linear(side.width, width, bias=False) for side in (image, text))
+            for projection in (self.image_projection, self.text_projection):
+                nn.init.normal_(projection.weight, std=projection.in_features**-0.5)  # as in the authors' code
         self.name = f"{image.name}+{text.name}"
         self.size, self.channels, self.vocabulary = image.size, image.channels, text.vocabulary
         if frozen is not None:
@@ -52,17 +62,25 @@ class PairBackbone(nn.Module):
             self.get_submodule(self.frozen).eval()
         return self
 
+    def part_sides(self) -> None:
+        """Leave the projections out: each side keeps the space it has."""
+        self.width, self.image_projection, self.text_projection = 0, None, None
+
+    def learning(self, side: Side) -> AbstractContextManager[Any]:
+        """A context in which a side that is frozen gets no gradient."""
+        return torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != side)
+
     def pictures(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B E"]:
-        """The direction of each picture in the shared space."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "image"):
+        """The direction of each picture in the shared space, or in its own where nothing is shared."""
+        with self.learning("image"):
             embedded = self.image.embed(images)
-        return directions(self.image_projection(embedded))
+        return directions(embedded if self.image_projection is None else self.image_projection(embedded))
 
     def texts(self, ids: Int[Tensor, "B T"], attended: Bool[Tensor, "B T"]) -> Float[Tensor, "B E"]:
-        """The direction of each text; `attended` are the ids that are of it."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "text"):
+        """The direction of each text likewise; `attended` are the ids that are of it."""
+        with self.learning("text"):
             embedded = self.text.embed(ids, attended)
-        return directions(self.text_projection(embedded))
+        return directions(embedded if self.text_projection is None else self.text_projection(embedded))
 
     def embed(self, images: Float[Tensor, "B C H W"], ids: Int[Tensor, "B T"], attended: Bool[Tensor, "B T"]) -> Float[Tensor, "B F"]:
         """Both directions of each pair side by side: what tells a collapse of either."""
@@ -72,8 +90,8 @@ class PairBackbone(nn.Module):
         """The same as `embed`, so that a backbone is an ordinary module."""
         return self.embed(images, ids, attended)
 
-    def projection(self, side: Side) -> nn.Linear:
-        """The projection of one side."""
+    def projection(self, side: Side) -> nn.Linear | None:
+        """The projection of one side, None where no space is shared."""
         return self.image_projection if side == "image" else self.text_projection
 
 

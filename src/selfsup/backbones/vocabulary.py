@@ -98,6 +98,14 @@ class Vocabulary:
         return replace(self, is_start_of_word=self.is_start_of_word.to(device), bytes_of=self.bytes_of.to(device))
 
     @property
+    def start(self) -> int:
+        """A special id that can stand before the first word of a text. Raises ValueError where there is none."""
+        found = next((word for word in (self.bos, self.eos, self.mask, self.pad) if word is not None), None)
+        if found is None:
+            raise ValueError("the tokeniser has no special token that could stand before the first word of a text; add one.")
+        return found
+
+    @property
     def ids(self) -> dict[str, int | None]:
         """The special ids under the names they have in a configuration of `transformers`."""
         return {

@@ -14,11 +14,18 @@ from selfsup.commands.arguments import DATA_HELP, RunFolder
 @app.command()
 def generate(
     run: RunFolder,
+    pictures: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PICTURE...]", help="Pictures, or a folder of them, to write captions for.", show_default=False),
+    ] = None,
     prompt: Annotated[
         str | None, typer.Option(help="Text to go on from, or with [MASK] where words are to be filled in.", show_default=False)
     ] = None,
     tokens: Annotated[int, typer.Option(min=1, help="The most to write.", rich_help_panel="Text")] = 200,
-    temperature: Annotated[float, typer.Option(help="0 takes the likeliest, 1 draws as was learned.", rich_help_panel="Text")] = 1.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="0 takes the likeliest (captions do), 1 draws as was learned.", rich_help_panel="Text", show_default=False),
+    ] = None,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Draw from so many; for [MASK], how many to show.", rich_help_panel="Text", show_default=False)
     ] = None,
@@ -31,17 +38,25 @@ def generate(
             help="Warn of 50 tokens that stand in the corpus; by default if it is small.", rich_help_panel="Text", show_default=False
         ),
     ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of captions, if the run knows several.", rich_help_panel="Text", show_default=False),
+    ] = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="Pictures, 16 by default.", rich_help_panel="Pictures", show_default=False)
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="By default in the run.", rich_help_panel="Pictures", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A .png, by default in the run; captions: a .jsonl.", rich_help_panel="Pictures", show_default=False
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes the same.")] = 0,
     task: Annotated[str | None, typer.Option(help="A task of your own, named again.", show_default=False)] = None,
 ) -> None:
-    """Let a trained task make something new: pictures on a sheet, text that goes on, or words for [MASK]."""
+    """Let a trained task make something new: pictures on a sheet, text that goes on, words for [MASK], or captions of pictures."""
     given = dict(locals())
+    given["pictures"] = pictures[0] if pictures and len(pictures) == 1 else pictures or None
     from selfsup.generation import generate as generate_from
     from selfsup.terminal.made import print_made
 

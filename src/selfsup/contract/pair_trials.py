@@ -20,6 +20,7 @@ from selfsup.data.tokens.tokenizer import Tokenizer
 REAL_ROWS, REAL_CONTEXT = 8, 48  # pairs of the user's, and bytes of each caption
 WIDTH = 32  # of the shared space
 MOST = 3  # captions of a picture
+LANGUAGES = ("en", "de")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class PairTrial(Shown):
         if not plus:
             raise ValueError(f"the backbone of pairs is two, IMAGE+TEXT, such as compact_convnet+bert-tiny; got {self.backbone}")
         seen = build(image, size=self.size, channels=self.channels)
-        return PairBackbone(seen, build_text(text, vocabulary=byte_vocabulary(), context=self.context), width=WIDTH)
+        read = build_text(text, vocabulary=byte_vocabulary(), context=self.context)
+        return PairBackbone(seen, read, width=WIDTH, languages=LANGUAGES)
 
     def batch(self) -> dict[str, Tensor]:
         """Made-up pairs."""
@@ -52,9 +54,14 @@ TRIALS = (
 )
 
 
-def pair_trials(backbone: str | None) -> tuple[PairTrial, ...]:
-    """The trials with made-up pairs, or the same on the backbone asked for."""
-    return TRIALS if backbone is None else tuple(dataclasses.replace(trial, backbone=backbone) for trial in TRIALS)
+DECODERS = (dataclasses.replace(TRIALS[0], backbone="compact_convnet+gpt2-tiny"), TRIALS[1])
+
+
+def pair_trials(backbone: str | None, *, reads_forwards: bool) -> tuple[PairTrial, ...]:
+    """The trials with made-up pairs, on decoders where only these will do, or the same on the backbone asked for."""
+    if backbone is None:
+        return DECODERS if reads_forwards else TRIALS
+    return tuple(dataclasses.replace(trial, backbone=backbone) for trial in TRIALS)
 
 
 def real_pairs(data: Any, backbone: str) -> tuple[PairTrial, dict[str, Tensor]]:
@@ -80,5 +87,5 @@ def made_up_pairs(rows: int, channels: int, side: int, context: int, vocabulary:
     picture[-1] = picture[0]
     return {
         **made_up_batch(rows, channels, side), "tokens": torch.where(within, tokens, 0), "length": length, "captions": counts,
-        "caption": caption, "picture": picture,
+        "caption": caption, "picture": picture, "language": torch.randint(len(LANGUAGES), (rows, MOST), generator=rng),
     }  # fmt: skip

@@ -131,7 +131,7 @@ def _batches(kind: type[Pretext], backbone: str | None, data: Any, fitting: Sequ
     trials: tuple[AnyTrial, ...]
     real: Callable[[Any, str], tuple[AnyTrial, dict[str, Tensor]]]
     if issubclass(kind, PairPretext):
-        trials, real = pair_trials(backbone), real_pairs
+        trials, real = pair_trials(backbone, reads_forwards=kind.reads_forwards), real_pairs
     elif issubclass(kind, TextPretext):
         trials, real = text_trials(backbone, reads_forwards=kind.reads_forwards), real_rows
     else:

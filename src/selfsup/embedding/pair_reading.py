@@ -52,7 +52,8 @@ class PairReading:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             seen, read = build_from(image), build_text_from(text, Vocabulary.of(self.tokenizer))
-            return PairBackbone(seen, read, width=int(self.run.choices["shared_width"]))
+            width, languages = int(self.run.choices.get("shared_width", 0)), tuple(self.run.choices["captions"])
+            return PairBackbone(seen, read, width=width, languages=languages)
 
     @torch.no_grad()
     def pictures(self, network: PairBackbone, rows: Sequence[int]) -> Float[np.ndarray, "n E"]:

@@ -138,7 +138,10 @@ def evaluate_pairs(
     the name alone. Beside stand chance and as many untrained networks as `initialisations`. `image`, `text`, `language` and `encoding`
     say how pairs are read, as for `pretrain`. Writes pair_scores.json into `out`, by default where the runs are. Raises ValueError.
     """
-    opened = _checked(opened_runs(runs))
+    opened = checked_pairs(opened_runs(runs))
+    for run in opened:
+        if "shared_width" not in run.choices:
+            raise ValueError(f"{run.folder} brings pictures and texts into no shared space; what it writes is scored by evaluate_captions.")
     folder = results_folder(opened, out)
     prompts = read_prompts(templates)
     listing = pairs_for(opened[0], data, {"image": image, "text": text, "language": language, "encoding": encoding})
@@ -146,7 +149,7 @@ def evaluate_pairs(
     first, notes = readings[opened[0].name], list[str]()
     if len({tuple(reading.ids) for reading in readings.values()}) > 1:
         raise ValueError("the runs do not read the same pictures; evaluate them one by one.")
-    asked = _Asked(_tested(opened, first, notes), first.groups(opened[0]), listing.groups, prompts, _labels(labels, first))
+    asked = _Asked(tested_rows(opened, first, notes), first.groups(opened[0]), listing.groups, prompts, _labels(labels, first))
     rows = list[PairRow]()
     with progress("scoring") as told:
         for name, seeds in rows_by_seed(opened).items():
@@ -162,7 +165,7 @@ def evaluate_pairs(
     return scores
 
 
-def _checked(runs: list[Run]) -> list[Run]:
+def checked_pairs(runs: list[Run]) -> list[Run]:
     """Raise ValueError for runs that are none of pairs, or not finished."""
     for run in runs:
         if run.kind != "pair":
@@ -180,7 +183,7 @@ def _untrained(reading: PairReading, seed: int) -> Callable[[], PairBackbone]:
     return lambda: reading.fresh_network(seed)
 
 
-def _tested(runs: Sequence[Run], reading: PairReading, notes: list[str]) -> Int[np.ndarray, "n"]:
+def tested_rows(runs: Sequence[Run], reading: PairReading, notes: list[str]) -> Int[np.ndarray, "n"]:
     """Rows that no run learned from, or all where there are none, which is noted; a sample of many."""
     fresh = np.ones(len(reading.ids), dtype=bool)
     for run in runs:

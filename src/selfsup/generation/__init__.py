@@ -1,7 +1,9 @@
-"""What a trained task makes: pictures from nothing or of given ones, text that goes on, words that were left out."""
+"""What a trained task makes: pictures from nothing or of given ones, text that goes on, words that were left out, captions."""
 
 from __future__ import annotations
 
+from selfsup.generation.caption_writer import Writer
+from selfsup.generation.captions import Captions
 from selfsup.generation.continuation import Continuation
 from selfsup.generation.fill_in import Blank, Candidate, FilledIn, fill_in
 from selfsup.generation.language_model import LanguageModel
@@ -14,6 +16,7 @@ from selfsup.generation.text import stream_text
 __all__ = [
     "Blank",
     "Candidate",
+    "Captions",
     "Continuation",
     "FilledIn",
     "LanguageModel",
@@ -21,6 +24,7 @@ __all__ = [
     "Repeat",
     "Sampled",
     "Sampling",
+    "Writer",
     "choose",
     "fill_in",
     "find_repeats",

@@ -46,6 +46,23 @@ class HiddenWords(Protocol):
         """Scores of every word at some positions of rows in which some tokens are the mask."""
 
 
+@runtime_checkable
+class CaptionWriter(Protocol):
+    """A task that writes captions: what it sees of pictures, and scores (B, V) of the word that follows what is written of each.
+
+    `start` stands before the first word, and `language` numbers what the captions of the run come in.
+    """
+
+    start: int
+    backbone: Any  # a pair of networks
+
+    def regions(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B S D"]:
+        """What is seen of each picture."""
+
+    def next_words(self, regions: Float[Tensor, "B S D"], before: Int[Tensor, "B U"], language: Int[Tensor, " B"]) -> Float[Tensor, "B V"]:
+        """Scores of every word."""
+
+
 def no_text(tokenizer: TextTokenizer, size: int) -> Bool[Tensor, " V"]:
     """Which of `size` ids stand for no text: special ones, and those that the network has and the tokeniser has not."""
     known = torch.as_tensor(tokenizer.bytes_of)[:size] > 0

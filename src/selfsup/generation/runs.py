@@ -10,6 +10,8 @@ import numpy as np
 
 from selfsup.data.tokens.store import TokenStore
 from selfsup.data.tokens.tokenizer import Tokenizer
+from selfsup.generation.caption_writer import Writer
+from selfsup.generation.captions import Captions, language_number, write_captions
 from selfsup.generation.continuation import Continuation, LearnedFrom
 from selfsup.generation.fill_in import DEFAULT_CANDIDATES, FilledIn, fill_in
 from selfsup.generation.language_model import LanguageModel
@@ -26,10 +28,12 @@ SEARCHED_UNASKED = 2 * 10**9
 
 def generate(
     run: Run | str | Path,
+    pictures: Any = None,
     *,
     prompt: str | None = None,
+    language: str | None = None,
     tokens: int = DEFAULT_TOKENS,
-    temperature: float = DEFAULT_TEMPERATURE,
+    temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = DEFAULT_TOP_P,
     count: int | None = None,
@@ -37,26 +41,35 @@ def generate(
     out: str | Path | None = None,
     task: str | None = None,
     repeats: bool | None = None,
-) -> Continuation | FilledIn | Sampled:
+) -> Continuation | FilledIn | Sampled | Captions:
     """Let a trained task make something new.
 
     A run that learned to go on with text: what follows `prompt`, at most `tokens` tokens, made while one iterates over the result, and
-    drawn with `temperature`, `top_k` and `top_p` (`Sampling`). One that learned to fill in hidden words: the `top_k` likeliest (default 5)
-    for each `[MASK]` of `prompt`. One that learned what pictures there are: `count` of them (default 16) on a sheet in the PNG file `out`
-    (default: in the run). The same `seed` gives the same. `repeats` says whether the text is looked up in the corpus (None: if it has at
-    most 2 GB of tokens). A task of your own is named again as `task`. Raises ValueError for a task that makes nothing new.
+    drawn with `temperature` (default 1), `top_k` and `top_p` (`Sampling`). One that learned to fill in hidden words: the `top_k` likeliest
+    (default 5) for each `[MASK]` of `prompt`. One that learned what pictures there are: `count` of them (default 16) on a sheet in the PNG
+    file `out` (default: in the run). One that learned to write captions: one for each of `pictures` (a file, several, a folder, an array),
+    begun with `prompt`, in `language` if it knows several, of the likeliest words unless there is a `temperature`; also written to `out`, a
+    file of JSON lines, where one is named. The same `seed` gives the same. `repeats` says whether the text is looked up in the corpus
+    (None: if it has at most 2 GB of tokens). A task of your own is named again as `task`. Raises ValueError for a task that makes nothing
+    new.
     """
     run = run if isinstance(run, Run) else Run.open(run)
-    kind = task_of(run, task)
+    kind, file = task_of(run, task), None if out is None else Path(out)
+    if run.kind == "pair":
+        _check_captions(run, kind, pictures, count=count)
+        sampling, number = Sampling(temperature or 0.0, top_k, top_p), language_number(run, language)
+        module: Any = load_task(run, task=kind)
+        writer = Writer(module, Tokenizer.load(run.folder / "text"), number, sampling, prompt=prompt or "", tokens=tokens)
+        return write_captions(run, writer, pictures, seed=seed, out=file)
+    _refuse_captions(run, pictures, language)
     if run.kind == "image":
         _check_pictures(run, kind, prompt=prompt)
-        file = None if out is None else Path(out)
         return sample_pictures(run, load_task(run, task=kind), count=DEFAULT_COUNT if count is None else count, seed=seed, out=file)
     _check_text(run, kind, {"count": count, "out": out})
-    module: Any = load_task(run, task=kind)  # its backbone is one for text
+    module = load_task(run, task=kind)  # its backbone is one for text
     if not module.backbone.causal:
         return _filled(run, module, prompt, DEFAULT_CANDIDATES if top_k is None else top_k)
-    sampling = Sampling(temperature, top_k, top_p)
+    sampling = Sampling(DEFAULT_TEMPERATURE if temperature is None else temperature, top_k, top_p)
     return _continued(run, module, prompt or "", tokens=tokens, sampling=sampling, seed=seed, repeats=repeats)
 
 
@@ -76,6 +89,10 @@ def reconstruct(
     `task`. Raises ValueError for a task that makes nothing of pictures, naming those that do.
     """
     run = run if isinstance(run, Run) else Run.open(run)
+    if run.kind == "pair":
+        raise ValueError(
+            f"{run.folder} learned from pairs, and rebuilds no pictures; what it makes of one: selfsup generate {run.folder} FILE."
+        )
     if run.kind != "image":
         raise ValueError(f"{run.folder} learned from text; what it makes of one is shown by: selfsup generate {run.folder} --prompt …")
     made_with = task_of(run, task)
@@ -83,6 +100,27 @@ def reconstruct(
         raise ValueError(f"{run.row} makes nothing of pictures that could be looked at; tasks that do: {', '.join(makers('show'))}.")
     module, file = load_task(run, task=made_with), None if out is None else Path(out)
     return reconstruct_pictures(run, module, data, count=count, seed=seed, out=file, kind=kind)
+
+
+def _check_captions(run: Run, kind: type[Pretext], pictures: Any, *, count: int | None) -> None:
+    """Raise ValueError unless a task for pairs writes captions, and is asked for those of some pictures."""
+    if "next_words" not in makes(kind):
+        raise ValueError(f"{run.row} writes no captions; tasks that do: {', '.join(makers('next_words'))}.")
+    if pictures is None:
+        raise ValueError(f"{run.folder} writes captions of pictures; expected some, as in: selfsup generate {run.folder} picture.png.")
+    if count is not None:
+        raise ValueError("--count is for new pictures, and a caption is written for each that is given; leave it out.")
+
+
+def _refuse_captions(run: Run, pictures: Any, language: str | None) -> None:
+    """Raise ValueError where a run that writes no captions is given pictures or a language, or is a side of one that does."""
+    if run.side is not None:
+        raise ValueError(f"{run.folder} is one side of a run of pairs, whose task needs both; give {run.folder.parent}.")
+    if pictures is not None:
+        other = f" What it makes of given ones: selfsup reconstruct {run.folder} DATA." if run.kind == "image" else ""
+        raise ValueError(f"{run.row} takes no pictures to write of; tasks that do: {', '.join(makers('next_words'))}.{other}")
+    if language is not None:
+        raise ValueError(f"--language is for captions, and {run.row} writes none; leave it out.")
 
 
 def _check_pictures(run: Run, kind: type[Pretext], *, prompt: str | None) -> None:

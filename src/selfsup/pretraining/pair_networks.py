@@ -35,7 +35,7 @@ MEANT = "expected two names joined by a plus, IMAGE+TEXT, such as compact_convne
 class Made:
     """What the networks are made from: their `name`, what they see and read, and where they come from.
 
-    `statistics` are mean and deviation of each channel; `weights` the folder of an earlier run of pairs.
+    `statistics` are mean and deviation of each channel; `weights` the folder of an earlier run of pairs; `languages` those of captions.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Made:
     context: int
     wishes: PairWishes
     weights: str | Path | None
+    languages: tuple[str, ...] = ()
 
     def origin(self, side: Side) -> Path | None:
         """The folder that a side comes from, None for a new one."""
@@ -77,12 +78,13 @@ def make_pair(made: Made, *, again: Run | None = None) -> tuple[PairBackbone, li
     old = {side: read_projection(folder) for side in SIDES if made.weights and (folder := side_in(made.weights, side))}
     widths = {weight.shape[0] for weight in old.values() if weight is not None}
     asked = made.wishes.shared_width or SHARED_WIDTH
-    width = int(again.choices["shared_width"]) if again else widths.pop() if widths else asked
-    network = PairBackbone(image, text, width=width, frozen=frozen)
+    width = int(again.choices.get("shared_width", 0)) if again else widths.pop() if widths else asked
+    network = PairBackbone(image, text, width=width, frozen=frozen, languages=made.languages)
     with torch.no_grad():
         for side, weight in old.items():
-            if weight is not None:
-                network.projection(side).weight.copy_(weight)
+            projection = network.projection(side)
+            if weight is not None and projection is not None:
+                projection.weight.copy_(weight)
     return network, remarks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from selfsup.backbones import PairBackbone, save_backbone, save_projection, save_text_backbone
+from selfsup.backbones import PairBackbone, Side, save_backbone, save_projection, save_text_backbone
 from selfsup.data.pairs import PairCorpus
 from selfsup.data.splits import Part, Split
 from selfsup.pretraining.text_wishes import TextWishes
@@ -21,7 +21,7 @@ def save_sides(run: Run, network: PairBackbone, corpus: PairCorpus) -> None:
         fingerprint=corpus.store.pictures.fingerprint,
     )  # fmt: skip
     save_backbone(network.image, image.folder)
-    save_projection(network.image_projection.weight, image.folder)
+    _save_projection(network, "image", image)
     corpus.split.save(image.split_file)
     image.save()
     text = dataclasses.replace(
@@ -29,9 +29,16 @@ def save_sides(run: Run, network: PairBackbone, corpus: PairCorpus) -> None:
         store_side=0, reading={name: value for name, value in run.reading.items() if name in READ}, fingerprint="",
     )  # fmt: skip
     save_text_backbone(network.text, text.folder)
-    save_projection(network.text_projection.weight, text.folder)
+    _save_projection(network, "text", text)
     _save_caption_split(text, corpus)
     text.save()
+
+
+def _save_projection(network: PairBackbone, side: Side, run: Run) -> None:
+    """The projection of one side, where there is a shared space."""
+    projection = network.projection(side)
+    if projection is not None:
+        save_projection(projection.weight, run.folder)
 
 
 def _save_caption_split(text: Run, corpus: PairCorpus) -> None:

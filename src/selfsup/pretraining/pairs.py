@@ -16,6 +16,7 @@ from selfsup.data.tokens.tokenizer import Tokenizer
 from selfsup.pretext import PairPretext, Pretext
 from selfsup.pretraining.material import Material, refuse_changed
 from selfsup.pretraining.pair_networks import Made, make_pair, side_in
+from selfsup.pretraining.pair_samples import save_captions
 from selfsup.pretraining.pair_sides import save_sides
 from selfsup.pretraining.pair_wishes import SHARED_WIDTH, PairWishes
 from selfsup.pretraining.text_wishes import TextWishes
@@ -23,6 +24,7 @@ from selfsup.pretraining.texts import SIZES, tokenizer_asked
 from selfsup.pretraining.wishes import DEFAULT_BATCH, Wishes
 from selfsup.run import Run
 from selfsup.samples import save_made, save_views
+from selfsup.tasks import find_task
 from selfsup.train.checkpoint import newest_checkpoint
 from selfsup.train.distributed import World
 from selfsup.views import plain
@@ -40,9 +42,9 @@ class Pairs(Material):
     noun: ClassVar[str] = "pairs"
     usual_batch = DEFAULT_BATCH
 
-    def __init__(self, corpus: PairCorpus, texts: TextWishes, pairs: PairWishes, *, context: int) -> None:
+    def __init__(self, corpus: PairCorpus, texts: TextWishes, pairs: PairWishes, *, context: int, shares_space: bool) -> None:
         self.corpus, self.texts, self.pairs, self.context = corpus, texts, pairs, context
-        self.shared_width = pairs.shared_width or SHARED_WIDTH
+        self.shared_width = (pairs.shared_width or SHARED_WIDTH) if shares_space else 0
         self.name, self.root, self.fingerprint = corpus.name, corpus.root, corpus.fingerprint
         self.skipped = {**corpus.listing.skipped, **corpus.store.pictures.skipped}
         self.notes = dict(corpus.listing.notes)
@@ -53,8 +55,14 @@ class Pairs(Material):
     def prepared(cls, data: Any, wishes: Wishes, ranks: World, *, before: Run | None) -> Pairs:
         """List, split, decode and encode the pairs."""
         texts, pairs = asked_before(before) if before else (wishes.texts, wishes.pairs)
+        kind = find_task(wishes.task if before is None else before.task)
+        shares_space = not issubclass(kind, PairPretext) or kind.shares_space
         if before is None:
             _refuse(wishes)
+            if pairs.shared_width is not None and not shares_space:
+                raise ValueError(
+                    f"--shared-width is for tasks that bring pictures and texts together, and {wishes.task} does not; leave it out."
+                )
         origins = (None, None) if before else (pairs.image_from or wishes.weights, pairs.text_from or wishes.weights)
         seen = read_settings(folder) if (folder := side_in(origins[0], "image")) is not None else None
         read = side_in(origins[1], "text")
@@ -72,14 +80,15 @@ class Pairs(Material):
         if before is not None:
             then = f"{len(corpus.store):,} pairs now, {before.pictures + before.held_out:,} then, or others of their pictures or captions"
             refuse_changed(corpus.fingerprint, before, what=f"pairs of {corpus.name}", differs=then)
-        return cls(corpus, texts, pairs, context=context)
+        return cls(corpus, texts, pairs, context=context, shares_space=shares_space)
 
     def choose_backbone(self, task: type[Pretext], *, seconds: float | None) -> tuple[str, str]:
-        """The compact network for pictures, or a larger one where the budget allows it, and for captions a tiny encoder likewise."""
+        """The compact network for pictures, or a larger one where the budget allows it, and for captions a tiny one likewise."""
         assert issubclass(task, PairPretext)
         size = "tiny" if seconds is None else next((size for most, size in SIZES if seconds < most), "base")
         picked = choose(size=self.corpus.size, channels=self.corpus.store.pictures.channels, seconds=seconds, prefers_patches=False)
-        return f"{picked.name}+{task.encoder}-{size}", f"{picked.reason}; {task.encoder}-{size} suits the budget"
+        family = "gpt2" if task.reads_forwards else task.encoder
+        return f"{picked.name}+{family}-{size}", f"{picked.reason}; {family}-{size} suits the budget"
 
     def build(self, name: str, weights: str | Path | None) -> tuple[PairBackbone, list[str]]:
         """Two networks for these pairs, new or from where they are to come from."""
@@ -87,9 +96,10 @@ class Pairs(Material):
             name=name, size=self.corpus.size, channels=self.corpus.store.pictures.channels,
             statistics=channel_statistics(self.corpus.store.pictures, self.corpus.rows),
             vocabulary=Vocabulary.of(self.corpus.tokenizer), context=self.context, wishes=self.pairs, weights=weights,
+            languages=tuple(self.corpus.languages),
         )  # fmt: skip
         network, remarks = make_pair(made)
-        self.shared_width = network.width
+        self.shared_width = self.shared_width and network.width
         return network, remarks
 
     def rebuild(self, run: Run, weights: str | None) -> PairBackbone:
@@ -99,7 +109,7 @@ class Pairs(Material):
             return self.build(run.backbone, weights)[0]
         made = Made(
             name=run.backbone, size=run.size, channels=run.channels, statistics=((), ()), vocabulary=Vocabulary.of(self.corpus.tokenizer),
-            context=self.context, wishes=self.pairs, weights=None,
+            context=self.context, wishes=self.pairs, weights=None, languages=tuple(self.corpus.languages),
         )  # fmt: skip
         return make_pair(made, again=run)[0]
 
@@ -111,12 +121,13 @@ class Pairs(Material):
 
     def choices(self) -> dict[str, Any]:
         """Tokens of a caption at most, sizes of vocabulary and shared space, and how many captions each language or column has."""
-        counts: dict[str, int] = {}
+        counts = dict.fromkeys(self.corpus.languages, 0)
         for row in self.corpus.rows.tolist():
             for caption in self.corpus.captions[row]:
-                counts[caption.group] = counts.get(caption.group, 0) + 1
-        sizes = {"caption": self.context, "vocabulary": self.corpus.tokenizer.size, "shared_width": self.shared_width}
-        return {**sizes, "captions": counts}
+                counts[caption.group] += 1
+        sizes = {"caption": self.context, "vocabulary": self.corpus.tokenizer.size}
+        shared = {"shared_width": self.shared_width} if self.shared_width else {}
+        return {**sizes, **shared, "captions": counts}
 
     def amount(self, run: Run) -> str:
         """Pairs, captions and languages."""
@@ -148,8 +159,9 @@ class Pairs(Material):
         save_views(run, task, self.corpus)
 
     def save_made(self, run: Run, task: Pretext) -> None:
-        """What the task's `show` makes of a few pairs."""
+        """What the task's `show` makes of a few pairs, or the captions that it writes."""
         save_made(run, task, self.corpus)
+        save_captions(run, task, self.corpus)
 
 
 def asked_before(run: Run) -> tuple[TextWishes, PairWishes]:

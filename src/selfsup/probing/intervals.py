@@ -69,12 +69,12 @@ def difference_interval(first: Float[np.ndarray, "S D N"], second: Float[np.ndar
     return Interval(value, max(-1.0, value - half), min(1.0, value + half))
 
 
-def ratio_interval(above: Float[np.ndarray, "S N"], below: Float[np.ndarray, "S N"], *, high: float = np.inf) -> Interval:
-    """The sum of `above` over the sum of `below`, a mean over seeds, with what other items and seeds would change, within [0, high]."""
+def ratio_interval(above: Float[np.ndarray, "S N"], below: Float[np.ndarray, "S N"], *, low: float = 0.0, high: float = np.inf) -> Interval:
+    """The sum of `above` over the sum of `below`, a mean over seeds, with what other items and seeds would change, within [low, high]."""
     total = below.sum(1, keepdims=True)
     values = above.sum(1, keepdims=True) / total
     influence = ((above - values * below) / total).mean(0)
-    return interval_around(float(values.mean()), [influence_part(influence), spread_part(values[:, 0])], high=high)
+    return interval_around(float(values.mean()), [influence_part(influence), spread_part(values[:, 0])], low=low, high=high)
 
 
 def interval_around(value: float, parts: Sequence[tuple[float, float]], *, low: float = 0.0, high: float = 1.0) -> Interval:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from selfsup.reporting.answer import answer
+from selfsup.reporting.captions import caption_scores, captions_written
 from selfsup.reporting.collect import Collected, collect
 from selfsup.reporting.curves import curves
 from selfsup.reporting.documents import read_again
@@ -65,7 +66,7 @@ def _sections(collected: Collected, without_samples: bool) -> list[Html]:
     sections: list[Html | None] = [summary(collected, shades), *(answer(results, shades) for results in collected.results)]
     pictures, texts = [run for run in firsts if run.kind != "text"], [run for run in firsts if run.kind == "text"]
     if pictures and not without_samples:
-        sections += [seen(pictures), rebuilt(pictures)]
+        sections += [seen(pictures), rebuilt(pictures), captions_written(pictures)]
     if texts and not without_samples:
         sections += [seen_texts(texts), over_time(texts)]
     if runs:
@@ -79,6 +80,7 @@ def _sections(collected: Collected, without_samples: bool) -> list[Html]:
         sections.append(efficiency(results, shades, anchor=f"labels{number}"))
     sections += language_scores(collected, shades)
     sections += pair_scores(collected, shades)
+    sections += caption_scores(collected, shades)
     sections += uses(collected, shades, without_samples=without_samples)
     sections += _embeddings(collected, firsts, shades, without_samples)
     if runs:

@@ -133,7 +133,7 @@ SIDES: dict[str, type[Side]] = {side.kind: side for side in (PictureSide, TextSi
 
 
 def side_run(run: Run, side: str | None, layer: str | None) -> tuple[Run, str | None]:
-    """The run whose items are indexed, and the layer: of a run of pairs one side of it, by default in the space that both share.
+    """The run whose items are indexed, and the layer: of a run of pairs one side of it, by default in the space that both share, if any.
 
     Raises ValueError for a side that a run has not.
     """
@@ -141,7 +141,7 @@ def side_run(run: Run, side: str | None, layer: str | None) -> tuple[Run, str | 
         folder = run.folder / (side or PictureSide.kind)
         if not (folder / "run.json").is_file():
             raise ValueError(f"{run.folder} has no finished side {folder.name!r}: expected image or text, and a run that is finished.")
-        return Run.open(folder), layer or SHARED
+        return Run.open(folder), layer or (SHARED if "shared_width" in run.choices else None)
     if side not in (None, run.kind):
         raise ValueError(f"{run.folder} learned from {run.kind!r} and has no side {side!r}: only runs of pairs have two. Leave --side out.")
     return run, layer

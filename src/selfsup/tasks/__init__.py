@@ -32,6 +32,7 @@ TASKS = {
     "simcse": "selfsup.tasks.simcse:SimCSE",
     "clip": "selfsup.tasks.clip:CLIP",
     "siglip": "selfsup.tasks.siglip:SigLIP",
+    "captioning": "selfsup.tasks.captioning:Captioning",
 }
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
 
 from selfsup.backbones import TextBackbone
-from selfsup.backbones.text_attention import NAMES
-from selfsup.backbones.text_names import HEAD
+from selfsup.heads import t5_decoder
 from selfsup.losses import vocabulary_nats
 from selfsup.pretext import Batch, Output, TextPretext, Views
 from selfsup.views.span_corruption import corrupt_spans, span_counts
@@ -69,18 +66,3 @@ class SpanCorruption(TextPretext):
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         return {"spans": output["nats"].mean()}
-
-
-def t5_decoder(backbone: TextBackbone, depth: int) -> Any:
-    """T5's decoder of the backbone's width, without a table of words."""
-    from transformers import T5Config
-    from transformers.models.t5.modeling_t5 import T5Stack
-
-    configuration = T5Config(
-        d_model=backbone.width, d_kv=HEAD, d_ff=4 * backbone.width, num_layers=depth, num_heads=max(1, backbone.width // HEAD),
-        vocab_size=1, dropout_rate=0.0, is_decoder=True, is_encoder_decoder=False, use_cache=False,
-    )  # fmt: skip
-    kind: Any = T5Stack
-    decoder = kind._from_config(configuration, attn_implementation=NAMES[backbone.settings.attention], dtype=torch.float32)
-    decoder.set_input_embeddings(nn.Identity())
-    return decoder

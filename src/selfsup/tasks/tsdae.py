@@ -34,11 +34,7 @@ class TSDAE(TextPretext):
 
     def __init__(self, backbone: TextBackbone, *, deleted: float = 0.6, shortest: int = 8) -> None:
         super().__init__(backbone)
-        words = backbone.vocabulary
-        start = next((word for word in (words.bos, words.eos, words.mask, words.pad) if word is not None), None)
-        if start is None:
-            raise ValueError("the tokeniser has no special token that could stand before the first word of a text; add one.")
-        self.deleted, self.shortest, self.start = deleted, shortest, start
+        self.deleted, self.shortest, self.start = deleted, shortest, backbone.vocabulary.start
         self.decoder = [tied_decoder(backbone)]  # in a list: its weights are the backbone's, and not registered a second time
         self.crossing = nn.ModuleList(layer.crossattention for layer in self.decoder[0].encoder.layer)
         self.head = WordHead(backbone.width, backbone.embedding)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from selfsup.terminal.tables import show, table_of
 
 if TYPE_CHECKING:
-    from selfsup.generation import Continuation, FilledIn, Reconstruction, Sampled
+    from selfsup.generation import Captions, Continuation, FilledIn, Reconstruction, Sampled
 
 
-def print_made(made: Continuation | FilledIn | Sampled) -> None:
-    """What `selfsup generate` made: text as it comes, with warnings behind it; words for open places; or where the pictures are."""
-    from selfsup.generation import Continuation, FilledIn
+def print_made(made: Continuation | FilledIn | Sampled | Captions) -> None:
+    """What `selfsup generate` made: text as it comes, with warnings behind it; words for open places; captions; or where pictures are."""
+    from selfsup.generation import Captions, Continuation, FilledIn
 
-    if isinstance(made, Continuation):
+    if isinstance(made, Captions):
+        _print_captions(made)
+    elif isinstance(made, Continuation):
         print(made.prompt, end="", flush=True)
         for piece in made:
             print(piece, end="", flush=True)
@@ -33,11 +35,24 @@ def print_made(made: Continuation | FilledIn | Sampled) -> None:
         print(f"{len(made.pictures)} new pictures: {made.file}")
 
 
+def _print_captions(made: Captions) -> None:
+    """A line for each picture, and what could not be read."""
+    for picture, text in made.texts.items():
+        print(f"{picture}: {text}")
+    if made.file is not None:
+        print(f"{len(made.texts):,} captions{f' in {made.language}' if made.language else ''}: {made.file}")
+    _print_skipped(made.skipped)
+
+
+def _print_skipped(skipped: dict[str, str]) -> None:
+    for name, reason in skipped.items():
+        print(f"Skipped {name}: {reason}", file=sys.stderr)
+
+
 def print_reconstruction(made: Reconstruction) -> None:
     """Where the sheet is, what its rows show, and what could not be read."""
     print(f"{len(made.ids)} pictures, each as {', '.join(made.rows)}: {made.file}")
-    for name, reason in made.skipped.items():
-        print(f"Skipped {name}: {reason}", file=sys.stderr)
+    _print_skipped(made.skipped)
 
 
 def _ordinal(number: int) -> str:

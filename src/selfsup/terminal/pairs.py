@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from selfsup.terminal.tables import percent_and_interval, print_notes, show, table_of
 
 if TYPE_CHECKING:
-    from selfsup.evaluation import PairScores
+    from selfsup.evaluation import CaptionScores, PairScores
 
 
 def print_pair_scores(scores: PairScores) -> None:
@@ -28,6 +28,21 @@ def print_pair_scores(scores: PairScores) -> None:
         show(table)
         print(f"Found among the nearest, in %, {scores.pictures:,} pictures of {scores.data}, with 95 % intervals")
     _print_called(scores)
+    print_notes(scores.notes)
+
+
+def print_caption_scores(scores: CaptionScores) -> None:
+    """Bits a byte of true captions with their pictures, with others and without any, what looking gains, and how often it tells."""
+    table = table_of("language", "row", "own picture", "another's", "none", "gain by looking", "own likelier, %")
+    for number, first in enumerate(scores.rows[0].judged):
+        for place, row in enumerate(scores.rows):
+            one = row.judged[number]
+            bits = (f"{found.value:.2f}" for found in (one.own, one.others, one.blind))
+            gain = f"{one.gain.value:.2f} ({one.gain.low:.2f} to {one.gain.high:.2f})"
+            table.add_row("" if place else first.group, row.row, *bits, gain, percent_and_interval(one.preferred))
+    show(table)
+    what = f"Bits a byte of true captions of {scores.pictures:,} pictures of {scores.data}, less is better"
+    print(f"{what}; own likelier: 50 % by chance; with 95 % intervals")
     print_notes(scores.notes)
 
 

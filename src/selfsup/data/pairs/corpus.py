@@ -27,12 +27,14 @@ from selfsup.data.tokens.tokenizer import Tokenizer
 class PairCorpus:
     """`rows` of the store are for training; the others are held out, and their captions are not learned from either.
 
-    `captions` are those of each row. `size` is the side of a view in pixels, `longest` the tokens of a caption that are read at most.
+    `captions` are those of each row, `languages` the groups of those that are learned from, as batches number them. `size` is the side of
+    a view in pixels, `longest` the tokens of a caption that are read at most.
     """
 
     listing: Paired
     store: PairStore
     captions: list[list[Caption]]
+    languages: list[str]
     tokenizer: Tokenizer
     split: Split
     rows: Tensor
@@ -85,11 +87,12 @@ def prepare_pairs(
     own, ids = encoded_captions(pictures, captions, rows, tokenizer, mixing=mixing, progress=leads)
     if leads:
         wait()
-    store = PairStore.of(pictures, captions, ids, context=context)
+    languages = list(dict.fromkeys(caption.group for row in rows.tolist() for caption in captions[row]))
+    store = PairStore.of(pictures, captions, ids, context=context, languages=languages)
     rows = rows[store.counts[rows] > 0]
     if not len(rows):
         raise ValueError(f"no pair of {source.name} is left to train on: all {len(pictures):,} are held out or empty. Hold out fewer.")
-    return PairCorpus(listing, store, captions, own, split, rows, size)
+    return PairCorpus(listing, store, captions, languages, own, split, rows, size)
 
 
 def fingerprint_of(pictures: Store, listing: Paired) -> str:

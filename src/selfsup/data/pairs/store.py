@@ -22,7 +22,8 @@ class PairStore:
     """Pictures with captions. `first` (N + 1,) says where in `length`, `identity` and `start` the captions of each row begin.
 
     `tokens` holds the ids of all captions one after the other; caption c has `length[c]` of them from `start[c]` on. `identity` is equal
-    for captions that say the same. `most` is the largest number of captions of a picture, `longest` the most tokens of a caption.
+    for captions that say the same, `language` numbers the group each is of. `most` is the largest number of captions of a picture,
+    `longest` the most tokens of a caption.
     """
 
     pictures: Store
@@ -30,13 +31,23 @@ class PairStore:
     start: Int64[Tensor, "K"] = field(repr=False)
     length: Int64[Tensor, "K"] = field(repr=False)
     identity: Int64[Tensor, "K"] = field(repr=False)
+    language: Int64[Tensor, "K"] = field(repr=False)
     tokens: Int64[Tensor, "T"] = field(repr=False)
 
     @classmethod
-    def of(cls, pictures: Store, captions: Sequence[Sequence[Caption]], ids: Sequence[Int64[Tensor, "_"]], *, context: int) -> PairStore:
+    def of(
+        cls,
+        pictures: Store,
+        captions: Sequence[Sequence[Caption]],
+        ids: Sequence[Int64[Tensor, "_"]],
+        *,
+        context: int,
+        languages: Sequence[str] = (),
+    ) -> PairStore:
         """Put together what was decoded and encoded: `captions` of each row of the store, `ids` of each caption, one after the other.
 
-        Captions are cut after `context` tokens, and those without any are left out.
+        Captions are cut after `context` tokens, and those without any are left out. Their groups are numbered as in `languages`; what
+        is not among them is 0.
         """
         flat = [caption for own in captions for caption in own]
         assert len(flat) == len(ids), "one row of ids for each caption"
@@ -45,12 +56,14 @@ class PairStore:
         row = torch.repeat_interleave(torch.arange(len(captions)), counts)[kept]
         length = torch.tensor([min(len(one), context) for one in ids], dtype=torch.int64)[kept]
         cut = [one[:context] for one in ids if len(one)]
+        number = {group: place for place, group in enumerate(languages)}
         return cls(
             pictures,
             first=torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(row, minlength=len(captions)).cumsum(0)]),
             start=length.cumsum(0) - length,
             length=length,
             identity=torch.tensor([identity_of(caption.text) for caption in flat], dtype=torch.int64)[kept],
+            language=torch.tensor([number.get(caption.group, 0) for caption in flat], dtype=torch.int64)[kept],
             tokens=torch.cat(cut) if cut else torch.zeros(0, dtype=torch.int64),
         )
 
@@ -76,7 +89,7 @@ class PairStore:
         """What a task's views get: that of the pictures; and for K captions of at most T tokens, K and T being those of the whole store,
 
         `tokens` (B, K, T), `length` (B, K), 0 where there is no further caption, `caption` (B, K), equal where texts are and -1 where there
-        is none, `captions` (B,), how many there are; and `picture` (B,), equal where pixels are.
+        is none, `language` (B, K), `captions` (B,), how many there are; and `picture` (B,), equal where pixels are.
         """
         counts = self.counts.index_select(0, rows)
         place = torch.arange(self.most)
@@ -88,5 +101,6 @@ class PairStore:
         tokens = torch.where(within, self.tokens[torch.where(within, self.start[number][:, :, None] + step, 0)], 0)
         return {
             **self.pictures.batch(rows), "tokens": tokens, "length": length, "captions": counts,
-            "caption": torch.where(there, self.identity[number], NONE), "picture": self.pictures.checksums.index_select(0, rows),
+            "caption": torch.where(there, self.identity[number], NONE), "language": torch.where(there, self.language[number], 0),
+            "picture": self.pictures.checksums.index_select(0, rows),
         }  # fmt: skip
