@@ -16,6 +16,7 @@ from selfsup.evaluation.pair_retrieval import both_ways, matches_of, ranks_of
 from selfsup.evaluation.prompts import KNOWN, Prompts, read_prompts
 from selfsup.evaluation.zero_shot import called, name_directions, zero_shot_score
 from selfsup.pretraining import pretrain
+from selfsup.reporting import report
 from selfsup.run import Run
 from small_pairs import arrays, table
 from test_pairs import QUICK
@@ -128,6 +129,10 @@ def test_a_run_is_scored_on_what_it_did_not_see_and_beats_chance(run: Run) -> No
     assert trained.zero_shot[0].score.value > 0.25
     saved = json.loads((run.folder / "pair_scores.json").read_text())
     assert saved["rows"][0]["retrieval"][0]["recall"]["1"]["value"] == pytest.approx(trained.retrieval[0].recall[1].value, abs=1e-6)
+    page = report(run.folder).read_text(encoding="utf-8")
+    found = 50 * sum(one.recall[1].value for one in trained.retrieval if one.way == "picture to text")
+    assert f"CLIP finds the caption of {found:.1f} % of pictures at once" in page
+    assert "did not finish" not in page
 
 
 def test_pairs_that_were_learned_from_are_noted(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from selfsup.embedding.pair_reading import is_finished
 from selfsup.run import Run
 
 _BINS = 160  # more points than this are finer than a chart's pixels
@@ -73,6 +74,8 @@ def unfinished(run: Run, metrics: Metrics) -> str | None:
     """Why a run is not whole, in words, or None. A run without its backbone, or with its log far from the end, has stopped early."""
     if metrics.records and metrics.last_step < 0.9 * run.steps:
         return f"stopped at step {metrics.last_step:,} of {run.steps:,} (pretrain with --resume goes on from there)"
+    if run.kind == "pair":
+        return None if is_finished(run) else "stopped before its two sides were saved (pretrain with --resume goes on with it)"
     weights = "model.safetensors" if run.kind == "text" else "backbone.safetensors"
     if not (run.folder / weights).is_file():
         return f"has no {weights}: it stopped before it was finished (pretrain with --resume goes on with it)"

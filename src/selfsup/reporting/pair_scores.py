@@ -31,13 +31,17 @@ def _pairs(facts: Facts, shades: Mapping[str, str], anchor: str) -> Html:
 def _retrieval(facts: Facts, shades: Mapping[str, str]) -> Html:
     """A row for each language, way and network, chance last of each."""
     body: list[list[object]] = []
+    named = set[str]()
     asked = dict.fromkeys((one["group"], one["way"]) for row in facts["rows"] for one in row["retrieval"])
     for group, way in asked:
         mine = [(row, one) for row in facts["rows"] for one in row["retrieval"] if (one["group"], one["way"]) == (group, way)]
-        body += [[group, way, _named(row, shades), *(_cell(found) for found in one["recall"].values())] for row, one in mine]
+        lines: list[list[object]] = [[_named(row, shades), *(_cell(found) for found in one["recall"].values())] for row, one in mine]
         last = mine[-1][1]
         blind = (tag("td", percent(share)) for share in last["chance"].values())
-        body.append([group, way, f"chance among {count(last['candidates'])}", *blind])
+        lines.append([f"chance among {count(last['candidates'])}", *blind])
+        told = (group if group not in named else "", way)
+        named.add(group)
+        body += [[*(told if place == 0 else ("", "")), *line] for place, line in enumerate(lines)]
     return table(["language", "way", "", "recall@1", "recall@5", "recall@10"], body)
 
 

@@ -9,6 +9,7 @@ from selfsup.reporting.collect import Collected, Comparison, Results, Score
 from selfsup.reporting.languages import read_languages
 from selfsup.reporting.markup import Html, join, tag
 from selfsup.reporting.metrics import read_metrics, unfinished
+from selfsup.reporting.pair_summary import pair_explanation, pair_headline
 from selfsup.reporting.wording import count, duration, interval, labels_title, listing, percent, plural, signed, task_title
 from selfsup.run import Run
 
@@ -33,7 +34,7 @@ def headline(collected: Collected) -> str:
     stopped = sum(unfinished(run, read_metrics(run)) is not None for run in runs)
     if stopped == len(runs):
         return f"{tasks}: the run did not finish" if len(runs) == 1 else f"{tasks}: none of {len(runs)} runs finished"
-    return f"{tasks} trained, not scored yet"
+    return pair_headline(collected) or f"{tasks} trained, not scored yet"
 
 
 def verdict(comparison: Comparison) -> str:
@@ -78,6 +79,8 @@ def _deciding(results: Results | None) -> Comparison | None:
 
 def _explanation(collected: Collected, results: Results | None, deciding: Comparison | None) -> Html:
     if results is None:
+        if pairs := pair_explanation(collected):
+            return pairs
         words = "There are no scores yet, so nothing here says whether the embeddings are good. To score them: "
         return tag("p", words, tag("code", "selfsup evaluate RUN DATA --labels LABELS"), class_="under")
     probe, labels = results.primary
