@@ -366,7 +366,7 @@ def test_what_text_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "Warning: 55 tokens from token 1 on repeat what the network learned from, word for word: cats.txt." in err
     assert given == {
         "run": "r", "prompt": "x", "tokens": 9, "temperature": 0.5, "top_k": 4, "top_p": 0.8, "count": None, "seed": 2, "out": None,
-        "task": "t.py:T", "repeats": True,
+        "task": "t.py:T", "repeats": True, "pictures": None, "language": None,
     }  # fmt: skip
     blanks = [Blank([Candidate("cat", 0.75), Candidate("[dog]", 0.2)], 2), Blank([Candidate("sat", 0.9)], 1)]
     monkeypatch.setattr(generation, "generate", lambda run, **options: FilledIn("p", "The cat sat", blanks))

@@ -148,7 +148,7 @@ def test_a_run_is_never_overwritten_and_resume_asks_for_the_same(tmp_path: Path)
 # One process, several ranks, several micro-batches --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("dtype", "gradient", "curve"), [("float32", 1e-4, 1e-3), ("float64", 1e-9, 1e-6)])
+@pytest.mark.parametrize(("dtype", "gradient", "curve"), [("float32", 1e-4, 1e-2), ("float64", 1e-9, 1e-6)])
 def test_two_ranks_give_the_gradients_of_one_process(tmp_path: Path, dtype: str, gradient: float, curve: float) -> None:
     script = [str(HERE / "rank_gradients.py"), str(tmp_path), dtype]
     subprocess.run([sys.executable, *script], check=True, timeout=120)
