@@ -1,7 +1,8 @@
-"""What SimCLR learns on 5,000 MNIST digits in two minutes, beside its baselines and beside lightly with the same network and time.
+"""What a task on two views learns of 5,000 MNIST digits in two minutes, beside baselines and beside lightly with the same network and time.
 
     python benchmarks/mnist_learning.py --out /tmp/mnist                # 3 seeds x 2 minutes, ours and lightly's: about 20 minutes
     python benchmarks/mnist_learning.py --out /tmp/mnist --without-peer
+    python benchmarks/mnist_learning.py --out /tmp/vicreg --task vicreg     # or barlow_twins, likewise beside lightly's
 
 4,000 digits for pretraining, 1,000 held out. Every row is scored by the same `selfsup.evaluate`: linear probe at 10 labels a class.
 """
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from lightly_examples import HEADS, example
 from real_data import mnist
 from selfsup import evaluate, pretrain
 from selfsup.backbones import build_from, read_settings, save_backbone
@@ -40,20 +42,16 @@ class Listed(torch.utils.data.Dataset[Any]):
 
 
 def lightly_run(ours: Run, images: np.ndarray[Any, Any], folder: Path, *, seconds: float) -> Run:
-    """lightly's SimCLR example (its loss, head, transform, optimiser and loader) on our run's network, pictures and time."""
-    from lightly.loss import NTXentLoss
-    from lightly.models.modules import SimCLRProjectionHead
-    from lightly.transforms import SimCLRTransform
-
+    """lightly's example of our run's task (its loss, head, transform, optimiser and loader) on our run's network, pictures and time."""
     from selfsup.data import Split
 
     torch.manual_seed(ours.seed)
     backbone = build_from(read_settings(ours.folder))
-    model = torch.nn.Sequential(backbone, SimCLRProjectionHead(backbone.width, 512, 128))
-    transform = SimCLRTransform(input_size=ours.size, gaussian_blur=0.0, normalize=None)  # the network normalises
+    transform, head, criterion = example(ours.task, backbone.width, ours.size, blur=0.0, normalize=None)  # the network normalises
+    model = torch.nn.Sequential(backbone, head)
     data = Listed(images[Split.load(ours.split_file).rows("train")], transform)
     loader = torch.utils.data.DataLoader(data, 256, shuffle=True, drop_last=True, num_workers=2, persistent_workers=True)
-    criterion, optimizer = NTXentLoss(), torch.optim.SGD(model.parameters(), lr=0.06)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
     began, steps = time.monotonic(), 0
     while time.monotonic() - began < seconds:
         for first, second in loader:
@@ -64,7 +62,9 @@ def lightly_run(ours: Run, images: np.ndarray[Any, Any], folder: Path, *, second
             steps += 1
             if time.monotonic() - began > seconds:
                 break
-    run = dataclasses.replace(ours, folder=folder, task="lightly-simclr", steps=steps, options={}, optimizer="sgd", learning_rate=0.06)
+    run = dataclasses.replace(
+        ours, folder=folder, task=f"lightly-{ours.task}", steps=steps, options={}, optimizer="sgd", learning_rate=0.06
+    )
     run.save()
     Split.load(ours.split_file).save(run.split_file)
     save_backbone(backbone, folder)
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--budget", default="2m")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--task", default="simclr", choices=list(HEADS))
     parser.add_argument("--set", nargs="*", default=["flip=0", "turn=20"], metavar="option=value", help="digits are not mirrored")
     parser.add_argument("--without-peer", action="store_true")
     asked = parser.parse_args()
@@ -84,8 +85,8 @@ def main() -> None:
     options = dict(pair.split("=", 1) for pair in asked.set)
     runs = []
     for seed in range(asked.seeds):
-        out = asked.out / f"simclr-{seed}"
-        ours = pretrain(images, task="simclr", budget=asked.budget, seed=seed, options=options, out=out, holdout=0.2)
+        out = asked.out / f"{asked.task}-{seed}"
+        ours = pretrain(images, task=asked.task, budget=asked.budget, seed=seed, options=options, out=out, holdout=0.2)
         runs.append(ours)
         if not asked.without_peer:
             seconds = ours.steps * ours.choices["seconds_per_step"]

@@ -8,6 +8,7 @@ Runs of `benchmarks/tasks.py mnist` will do. The pictures are those of the runs'
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,15 @@ def lines(run: Run) -> dict[str, Pixels]:
     with np.load(run.samples / "pictures.npz", allow_pickle=False) as kept:
         shown = [name for name in kept.files if name.startswith("shown/")]
         names = shown or ["source", *(name for name in kept.files if name.startswith("views/"))]
-        return {name.partition("/")[2] or "picture": kept[name] for name in names if kept[name].ndim == 4}
+        return {title: rows for name in names for title, rows in each_crop(name.partition("/")[2] or "picture", kept[name])}
+
+
+def each_crop(name: str, array: Pixels) -> Iterator[tuple[str, Pixels]]:
+    """Pictures as they are; of several crops of each picture, a line for every crop."""
+    if array.ndim == 4:
+        yield name, array
+    elif array.ndim == 5:
+        yield from ((f"{name} {crop + 1}", array[:, crop]) for crop in range(array.shape[1]))
 
 
 def sheet(rows: dict[str, Pixels]) -> Image.Image:

@@ -35,9 +35,15 @@ HELD_OUT: dict[str, tuple[float, str | None]] = {"mnist": (0.2, None), "emoji": 
 """The share that other benchmarks score, and what stays on one side."""
 
 CROPS = {"crop": [0.25, 0.5, 0.8]}
+PAIRS = {"crop": [0.15, 0.25, 0.4], "jitter": [0.4, 0.8], "blur": [0.0, 0.5], "turn": [0.0, 20.0]}
+PARTS = {"crop": [0.25, 0.4, 0.6], "local_crop": [0.08, 0.15, 0.25], "local_views": [2, 4, 6], "jitter": [0.4, 0.8], "turn": [0.0, 20.0]}
 TILES = {"gap": [0.05, 0.1, 0.2], "shift": [0.1, 0.2, 0.3], "crop": [0.5, 0.7, 0.9]}
 SPACES: dict[str, dict[str, list[Any]]] = {
     "simclr": {"crop": [0.15, 0.25, 0.4], "jitter": [0.4, 0.8], "blur": [0.0, 0.5], "temperature": [0.1, 0.2, 0.5], "turn": [0.0, 20.0]},
+    "barlow_twins": {**PAIRS, "redundancy": [0.0051, 0.02, 0.05], "dimensions": [256, 512, 1024]},
+    "vicreg": {**PAIRS, "covariance": [1.0, 4.0, 10.0], "dimensions": [256, 512, 1024]},
+    "lejepa": {**PARTS, "sigreg": [0.02, 0.05, 0.1, 0.2], "dimensions": [32, 64, 128]},
+    "visreg": {**PARTS, "regularity": [0.4, 0.6, 0.9], "shape": [0.3, 1.0, 3.0]},
     "rotation": {**CROPS, "every_turn": [False, True], "jitter": [0.0, 0.5]},
     "relative_location": {**TILES, "pairs": ["all", "one"], "hidden": [256, 512]},
     "jigsaw": {**TILES, "permutations": [32, 64, 128], "shufflings": [1, 4, 8]},

@@ -1,6 +1,6 @@
 """Training speed beside lightly and transformers: same network, batch and picture size, rows in turn, each in a process of its own.
 
-    python benchmarks/train_speed.py                     # every case, about 25 minutes on 2 cores
+    python benchmarks/train_speed.py                     # every case, about 45 minutes on 2 cores
     python benchmarks/train_speed.py --cases simclr-resnet18-32 --repeats 3 --seconds 10
 
 Prints pictures a second (median over repeats) and our ratio to each row. The peers run as their own examples do (two loader
@@ -25,6 +25,7 @@ from PIL import Image
 from torch import nn
 
 from beside import in_a_process, in_turn, per_second
+from lightly_examples import HEADS, example
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ CASES = {
     "simclr-resnet18-32-small-stem": Case("simclr", "resnet18-small", 32, 128, 2.0),
     "simclr-resnet18-64": Case("simclr", "resnet18-standard", 64, 256, 2.0),
     "simclr-vit-64": Case("simclr", "vit", 64, 128, 3.0),
+    "barlow-resnet18-32": Case("barlow_twins", "resnet18-standard", 32, 256, 2.0),
+    "barlow-vit-64": Case("barlow_twins", "vit", 64, 128, 3.0),
+    "vicreg-resnet18-32": Case("vicreg", "resnet18-standard", 32, 256, 2.0),
+    "vicreg-vit-64": Case("vicreg", "vit", 64, 128, 3.0),
     "mae-vit-tiny-128": Case("mae", "vit", 128, 128, 3.0),
 }
 ROWS = ("ours", "peer", "peer-tuned")
@@ -104,7 +109,10 @@ def ours(case: Case) -> Iterator[int]:
     else:
         backbone = build("resnet18", size=case.size, stem=case.network.split("-")[1])
     kind = find_task(case.task)
-    given = {f"decoder_{part}": value for part, value in DECODER.items()} if case.task == "mae" else {}
+    if case.task == "mae":
+        given = {f"decoder_{part}": value for part, value in DECODER.items()}
+    else:
+        given = dict(zip(("hidden", "dimensions"), HEADS[case.task], strict=True))
     task = kind(backbone, **task_options(kind, given))
     if case.network != "vit":
         task = task.to(memory_format=torch.channels_last)
@@ -142,19 +150,15 @@ def loaded(dataset: Listed, batch: int) -> Iterator[Any]:
         yield from loader
 
 
-def lightly_simclr(case: Case, tuned: bool) -> Iterator[int]:
-    """lightly's PyTorch example for SimCLR."""
-    from lightly.loss import NTXentLoss
-    from lightly.models.modules import SimCLRProjectionHead
-    from lightly.transforms import SimCLRTransform
-
+def lightly_two_views(case: Case, tuned: bool) -> Iterator[int]:
+    """lightly's PyTorch example for SimCLR, Barlow Twins or VICReg."""
     backbone = vit(case.size) if case.network == "vit" else resnet18(case.network.split("-")[1])
-    head = SimCLRProjectionHead(VIT["width"] if case.network == "vit" else 512, 512, 128)
+    width = VIT["width"] if case.network == "vit" else 512
+    transform, head, criterion = example(case.task, width, case.size, blur=0.0 if case.size <= 64 else 0.5)
     model = nn.Sequential(backbone, head)
     if tuned and case.network != "vit":
         model = model.to(memory_format=torch.channels_last)
-    criterion, optimizer = NTXentLoss(), torch.optim.SGD(model.parameters(), lr=0.06)
-    transform = SimCLRTransform(input_size=case.size, gaussian_blur=0.0 if case.size <= 64 else 0.5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
     for x0, x1 in loaded(Listed(case.size, transform), case.batch):
         if tuned and case.network != "vit":
             x0, x1 = x0.to(memory_format=torch.channels_last), x1.to(memory_format=torch.channels_last)
@@ -192,7 +196,7 @@ def transformers_mae(case: Case, tuned: bool) -> Iterator[int]:
 
 def work(case: Case, row: str, seconds: float) -> float:
     """Pictures a second, after three steps of warm-up."""
-    peer = lightly_simclr if case.task == "simclr" else transformers_mae
+    peer = transformers_mae if case.task == "mae" else lightly_two_views
     steps = ours(case) if row == "ours" else peer(case, row == "peer-tuned")
     return per_second(steps.__next__, seconds)
 

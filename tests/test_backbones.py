@@ -7,18 +7,21 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
-from selfsup.backbones import Backbone, available, build, use_attention
+from selfsup.backbones import BACKBONES, Backbone, available, build, build_from, use_attention
 from selfsup.backbones.backbone import evenly_spaced
 from selfsup.backbones.timm_backbone import TimmBackbone, freeze_unused
-from selfsup.backbones.transformer import TransformerBackbone, patch_side
+from selfsup.backbones.transformer import TransformerBackbone, interpolated, patch_side
+from selfsup.heads import local_side
 
 CASES = [
     ("compact_convnet", 28, 1),
@@ -144,6 +147,51 @@ def test_transformer_takes_other_sizes_by_interpolating_positions() -> None:
         assert backbone.features(pictures(48, 3))["block4"].shape == (3, 192, 12, 12)
     with pytest.raises(ValueError, match="patches of 4 px"):
         backbone.embed(pictures(30, 3))
+
+
+def test_interpolated_positions_are_those_of_timm_in_any_precision() -> None:
+    positions = torch.randn(1, 2 + 36, 8, generator=torch.Generator().manual_seed(0))
+    for after in ((3, 3), (9, 5)):
+        expected = resample_abs_pos_embed(positions, list(after), [6, 6], 2)
+        torch.testing.assert_close(interpolated(positions, (6, 6), after, first=2), expected)
+        double = interpolated(positions.double(), (6, 6), after, first=2)
+        assert double.dtype == torch.float64
+        torch.testing.assert_close(double.float(), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["deit_tiny_distilled_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_transformers_of_timm_take_other_sizes_and_are_the_same_at_their_own(name: str) -> None:
+    backbone = build(name, size=64).eval()
+    assert isinstance(backbone, TimmBackbone)
+    plain = {key: value for key, value in backbone.settings.arguments.items() if key != "dynamic_img_size"}
+    fixed = build_from(replace(backbone.settings, arguments=plain)).eval()
+    fixed.load_state_dict(backbone.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(backbone.embed(pictures(64, 3)), fixed.embed(pictures(64, 3)))
+    assert (backbone.takes(32), fixed.takes(32)) == (True, False)
+
+
+@pytest.mark.parametrize("name", [name for name, known in BACKBONES.items() if float(known.parameters.split()[0]) < 15])
+@pytest.mark.parametrize("size", [28, 64, 96, 128])
+def test_known_backbones_take_local_views(name: str, size: int) -> None:
+    backbone = build(name, size=size)
+    side = local_side(backbone)
+    assert 0.4 * size <= side <= 0.6 * size
+    assert side % (backbone.patch or 1) == 0
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    assert backbone.training
+    assert backbone.takes(side)
+    assert backbone.training
+    assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+    assert backbone.embed(pictures(side, 3)).shape == (3, backbone.width)
+
+
+def test_local_views_that_do_not_fit_say_what_does() -> None:
+    with pytest.raises(ValueError, match="take 16, for one"):
+        local_side(build("compact_vit", size=32), 15)
+    assert local_side(build("compact_convnet", size=32), 15) == 15
+    with pytest.raises(ValueError, match=r"'levit_128s' takes pictures of 224 px only.*local_views=0.*compact_convnet, compact_vit"):
+        local_side(build("levit_128s", size=224))
 
 
 def test_normalises_inside() -> None:

@@ -22,6 +22,7 @@ ORDER = (
     "losses",
     "heads",
     "teachers",
+    "joint_embedding",
     "tasks",
     "options",
     "train",

@@ -145,8 +145,8 @@ def test_patches_enter_at_their_own_size_or_a_little_more(backbone: str, size: i
 
 
 def test_backbones_of_one_size_only_get_patches_of_that_size() -> None:
-    """A Swin's windows do not fit other pictures than those it was built for."""
-    backbone = build("swin_tiny_patch4_window7_224", size=56)
+    """A CaiT's positions are those of the pictures it was built for."""
+    backbone = build("cait_xxs24_224", size=56)
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
     assert fitting_side(backbone, 12) == 56
     assert backbone.training

@@ -321,6 +321,14 @@ def test_what_counts_as_a_collapse(rank: float, spread: float, collapsed: bool) 
     assert ("collapse" in watch.warnings(progress=0.2, loss=1.0, rank=rank, spread=spread)) == collapsed
 
 
+@pytest.mark.parametrize(("attracted", "loss", "collapsed"), [(True, 0.04, True), (True, 0.06, False), (False, 0.04, False)])
+def test_next_to_no_loss_is_a_collapse_where_the_loss_draws_embeddings_together(attracted: bool, loss: float, collapsed: bool) -> None:
+    """A puzzle may be solved; views that agree to a hundredth of what they did at first tell nothing of their pictures."""
+    watch = Watch()
+    assert not watch.warnings(progress=0.1, loss=5.0, rank=80, spread=0.1, attracted=attracted)
+    assert ("collapse" in watch.warnings(progress=0.2, loss=loss, rank=40, spread=0.3, attracted=attracted)) == collapsed
+
+
 def test_means_over_tokens_that_begin_close_together_have_not_collapsed() -> None:
     watch = Watch()
     assert not watch.warnings(progress=0.1, loss=9.0, rank=184, spread=0.089)

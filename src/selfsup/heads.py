@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from selfsup.backbones import Backbone, TextBackbone
+from selfsup.backbones import BACKBONES, Backbone, TextBackbone
 from selfsup.backbones.text_attention import NAMES
 from selfsup.backbones.text_names import HEAD
 from selfsup.losses import vocabulary_nats
@@ -156,14 +156,25 @@ def fitting_side(backbone: Backbone, side: int) -> int:
     """
     step = backbone.patch or 1
     fitting = -(-side // step) * step
-    training = backbone.training
-    try:
-        with torch.no_grad():
-            backbone.eval().embed(torch.zeros(1, backbone.channels, fitting, fitting))
-    except (RuntimeError, AssertionError, ValueError):
-        return backbone.size
-    finally:
-        backbone.train(training)
+    return fitting if backbone.takes(fitting) else backbone.size
+
+
+def local_side(backbone: Backbone, side: int | None = None) -> int:
+    """The side in pixels of the small views of multi-crop: `side`, or about half of the picture's, as the patches of a ViT divide it.
+
+    Raises ValueError for sides that the backbone does not take, and for backbones that take no other size than their own.
+    """
+    if side is not None and backbone.takes(side):
+        return side
+    steps = dict.fromkeys((backbone.patch or 1, backbone.stride))  # some transformers hide their patches, not their stride
+    fitting = next((half for step in steps if backbone.takes(half := max(1, round(backbone.size / 2 / step)) * step)), None)
+    if fitting is None:
+        raise ValueError(
+            f"the backbone {backbone.name!r} takes pictures of {backbone.size} px only, but local views are smaller. Do without them "
+            f"(--set local_views=0), or take one that does: {', '.join(BACKBONES)}, or any ConvNet or plain ViT of timm."
+        )
+    if side is not None:
+        raise ValueError(f"the backbone {backbone.name!r} does not take local views of {side} px: take {fitting}, for one.")
     return fitting
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone, PairBackbone, TextBackbone
-from selfsup.views import Augment
+from selfsup.views import Augment, MultiCrop
 
 Batch = Mapping[str, Tensor]
 Views = dict[str, Tensor]
@@ -28,6 +28,7 @@ class Pretext(nn.Module):
         prefers_patches: the task hides patches, which a ViT can skip, so that `--backbone auto` takes one.
         needs_color: the task learns from colours, so the backbone and the pictures have to have three channels that differ.
         draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
+        attracts: the loss draws embeddings together, so that next to no loss is a collapse: what has to keep them apart did not.
         learning_rate: AdamW's peak rate at a batch of 128 pictures, or rows of 128 tokens, where none is asked for.
         kind: the row it has in `selfsup tasks`.
         modality: what its batches hold, pictures, text or pairs of both.
@@ -40,6 +41,7 @@ class Pretext(nn.Module):
     needs_color: ClassVar[bool] = False
     draws_in_forward: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 2e-3
+    attracts: ClassVar[bool] = False
     kind: ClassVar[str] = "own"
     modality: ClassVar[Literal["image", "text", "pair"]] = "image"
     backbone: Backbone
@@ -55,11 +57,20 @@ class Pretext(nn.Module):
         if isinstance(backbone, Backbone | PairBackbone):
             self.default_views = Augment(size=backbone.size)
 
-    def augment(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """One random view of every picture, `(B, C, size, size)` in [0, 1]: the user's own function, or the task's default."""
+    def augment(self, batch: Batch, rng: torch.Generator, default: Augment | None = None) -> Tensor:
+        """One random view of every picture, `(B, C, size, size)` in [0, 1]: the user's own function, `default`, or the task's default."""
         if self.own_views is None:
-            return self.default_views(batch["image"], rng, batch.get("aspect"))
+            return (default or self.default_views)(batch["image"], rng, batch.get("aspect"))
         return _checked(self.own_views(batch["image"], rng), batch["image"], self.backbone.size)
+
+    def crops(self, batch: Batch, rng: torch.Generator, multicrop: MultiCrop) -> Views:
+        """Random views of two sizes, `global` (B, G, C, size, size) and `local` (B, L, C, s, s) in [0, 1], as `multicrop` draws them.
+
+        With the user's own function every global view is one that it draws, and every local view a random part of a further one.
+        """
+        if self.own_views is None:
+            return multicrop(batch["image"], rng, batch.get("aspect"))
+        return multicrop.parts_of(lambda: self.augment(batch, rng), rng)
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
         """What the network sees, drawn with `rng` alone."""

@@ -103,6 +103,18 @@ class Backbone(nn.Module, ABC):
         """The same as `embed`, so that a backbone is an ordinary module."""
         return self.embed(images)
 
+    def takes(self, side: int) -> bool:
+        """Whether pictures of `side` px can be embedded, besides those of `size`: tried on an empty one, in evaluation mode."""
+        training = self.training
+        try:
+            with torch.no_grad():
+                self.eval().embed(torch.zeros(1, self.channels, side, side, device=self.mean.device))
+        except (RuntimeError, AssertionError, ValueError, IndexError):
+            return False
+        finally:
+            self.train(training)
+        return True
+
     def use_normalisation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         """Normalise pictures by other constants, as weights from elsewhere ask for. One value a channel."""
         self.settings = replace(self.settings, mean=mean, std=std)

@@ -110,12 +110,14 @@ def fitting_arguments(probe: Any, settings: Settings, small: bool) -> dict[str, 
     arguments: dict[str, Any] = {"img_size": size}
     if hasattr(probe, "blocks") and hasattr(probe.patch_embed, "patch_size"):  # one resolution throughout, as in a ViT
         arguments["patch_size"] = patch_side(size, probe.patch_embed.patch_size[0])
-    try:
-        with torch.device("meta"):
-            create(settings.name, arguments)
-    except TypeError:  # it takes pictures of any size
-        return {}
-    return arguments
+    for fitting in ({**arguments, "dynamic_img_size": True}, arguments):  # positions are interpolated for views of other sizes
+        try:
+            with torch.device("meta"):
+                create(settings.name, fitting)
+        except TypeError:
+            continue
+        return fitting
+    return {}  # it takes pictures of any size
 
 
 def shrink_stem(model: Any) -> bool:

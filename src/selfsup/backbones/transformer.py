@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import timm
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from selfsup.backbones.attention import use_attention
@@ -108,7 +108,7 @@ class TransformerBackbone(Backbone):
         count = 0 if model.no_embed_class else model.num_prefix_tokens
         positions = model.pos_embed
         if (rows, columns) != tuple(model.patch_embed.grid_size):
-            positions = resample_abs_pos_embed(positions, [rows, columns], list(model.patch_embed.grid_size), count)
+            positions = interpolated(positions, model.patch_embed.grid_size, (rows, columns), first=count)
         if first is not None and count:
             first = first + positions[:, :count]
         return first, positions[:, count:]
@@ -117,6 +117,17 @@ class TransformerBackbone(Backbone):
 def taken(tokens: Float[Tensor, "B T D"], keep: Int[Tensor, "B K"]) -> Float[Tensor, "B K D"]:
     """The kept tokens. `gather`, since the backward pass of advanced indexing is slow on processors."""
     return tokens.gather(1, keep.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+
+
+def interpolated(positions: Float[Tensor, "1 S D"], before: Sequence[int], after: Sequence[int], *, first: int) -> Float[Tensor, "1 T D"]:
+    """Positions of a grid (rows, columns) for another, bicubic, antialiased; the `first` ones, of class and register tokens, stay.
+
+    As timm's `resample_abs_pos_embed`, which computes in fp32 whatever the weights are: in fp64, sums of gradients over micro-batches
+    were then off by 1e-7.
+    """
+    grid = positions[:, first:].transpose(1, 2).reshape(1, -1, *before)
+    resized = F.interpolate(grid if grid.itemsize >= 4 else grid.float(), size=tuple(after), mode="bicubic", antialias=True)
+    return torch.cat([positions[:, :first], resized.to(positions.dtype).flatten(2).transpose(1, 2)], dim=1)
 
 
 def patch_side(size: int, standard: int | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from selfsup.losses.pairs import alike_pairs, matching, pairwise_sigmoid
+from selfsup.losses.redundancy import off_diagonal
 from selfsup.losses.vocabulary import bits_per_byte, sampled_words, vocabulary_nats
 from selfsup.losses.weighted import counted_mean, weighted_mean
 
@@ -11,6 +12,7 @@ __all__ = [
     "bits_per_byte",
     "counted_mean",
     "matching",
+    "off_diagonal",
     "pairwise_sigmoid",
     "sampled_words",
     "vocabulary_nats",

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from selfsup.backbones import Backbone
 from selfsup.heads import projector
-from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.joint_embedding import TwoViews
+from selfsup.pretext import Output
 from selfsup.views import Augment
 
 
-class SimCLR(Pretext):
+class SimCLR(TwoViews):
     """Recognise the other view of a picture among all others. Chen, Kornblith, Norouzi, Hinton, ICML 2020, arXiv 2002.05709.
 
     Options: `temperature` (.1 for long ImageNet runs, .5 on CIFAR in the paper's appendix B.9; between them for short runs);
@@ -22,7 +23,6 @@ class SimCLR(Pretext):
     strength s of the paper's appendix A; `grey` and `blur` are probabilities (the paper blurs ImageNet, not 32 px; here it helped).
     """
 
-    couples_rows = True
     kind = "contrastive"
 
     def __init__(
@@ -39,18 +39,9 @@ class SimCLR(Pretext):
         blur: float = 0.5,
         turn: float = 0.0,
     ) -> None:
-        super().__init__(backbone)
+        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), first=first)
         self.temperature = temperature
-        self.projector = projector(backbone.width, hidden, dimensions, normalise_last=True)
-        self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-
-    def views(self, batch: Batch, rng: torch.Generator) -> Views:
-        return {"a": self.augment(batch, rng), "b": self.augment(batch, rng)}
-
-    def forward(self, views: Views) -> Output:
-        both = torch.cat([views["a"], views["b"]])  # one pass: BatchNorm sees both views, as in the authors' code
-        a, b = self.projector(self.backbone.embed(both)).chunk(2)
-        return {"a": a, "b": b}
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         return {"contrast": contrast(output["a"], output["b"], self.temperature)}

@@ -197,7 +197,9 @@ class _Progress:
         mean_loss = sum(self.losses) / len(self.losses)
         self.losses.clear()
         blind = task.blind_loss(self.run.batch_size)
-        found = self.watch.warnings(progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread, blind=blind)
+        found = self.watch.warnings(
+            progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread, blind=blind, attracted=task.attracts
+        )
         for kind, words in found.items():
             self.log.warn(done, kind, words)
         return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}

@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+SOLVED = 0.01
+"""Share of its first loss below which a task that draws embeddings together has found the way that needs no content."""
+
 
 def embedding_rank(embeddings: Float[Tensor, "N D"]) -> float:
     """RankMe of the centred embeddings: exp of the entropy of the normalised singular values, from 1 to min(N, D).
@@ -60,10 +63,12 @@ class Watch:
         self.ranks += [float(entry["rank"]) for entry in looks]
         self.told |= {entry["kind"] for entry in entries if "kind" in entry}
 
-    def warnings(self, *, progress: float, loss: float, rank: float, spread: float, blind: float | None = None) -> dict[str, str]:
+    def warnings(
+        self, *, progress: float, loss: float, rank: float, spread: float, blind: float | None = None, attracted: bool = False
+    ) -> dict[str, str]:
         """New warnings in words by their kind, at most one of each kind a run. `loss` is the mean since the last look.
 
-        `blind` is the loss of a network that tells nothing apart, where that is known.
+        `blind` is the loss of a network that tells nothing apart, where that is known; `attracted` is the task's.
         """
         self.losses.append(loss)
         self.spreads.append(spread)
@@ -78,6 +83,13 @@ class Watch:
                 f"at the start {self.spreads[0]:.3f}). Whatever loss is shown, nothing useful is being learned. "
                 "Lower --learning-rate, or check the part of the task that keeps embeddings apart."
             )
+        # The head may throw away what tells inputs apart while the backbone still has some: then the loss says it. Views of real pictures
+        # never agree so well.
+        if attracted and loss < SOLVED * self.losses[0]:
+            found.setdefault("collapse", (
+                f"the loss is next to nothing ({loss:.2g}, at first {self.losses[0]:.2g}): what the views are compared by has collapsed, "
+                "and tells no input from another. Nothing useful is being learned. Check the part of the task that keeps embeddings apart."
+            ))  # fmt: skip
         if progress >= 0.3 and len(self.losses) >= 6 and fmean(self.losses[-3:]) > 0.99 * self.losses[0]:
             found["flat"] = (
                 f"the loss has not fallen: {self.losses[0]:.3f} at first, {fmean(self.losses[-3:]):.3f} now, {progress:.0%} of the way in. "

@@ -10,6 +10,7 @@ from selfsup.views.crop import crop, crop_boxes, flip_boxes, plain, quarter_turn
 from selfsup.views.hole import blob_holes, centre_holes, rim
 from selfsup.views.lab import color_bins, lab, lightness, rgb
 from selfsup.views.mask import paint, patch_mask, random_patches
+from selfsup.views.multicrop import MultiCrop
 from selfsup.views.puzzle import Grid, board, cut_patches, grid_of, standardise, taken_patches
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Draw",
     "Grid",
     "Jitter",
+    "MultiCrop",
     "blob_holes",
     "blur",
     "blur_matrix",

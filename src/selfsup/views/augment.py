@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Num
@@ -70,6 +70,10 @@ class Augment:
         draw = self.draw(len(image), shape=(image.shape[2], image.shape[3]), rng=rng, aspect=aspect)
         view = self.apply(image, draw)
         return gaussian(view, self.noise, rng) if self.noise > 0 else view
+
+    def changed(self, **parts: float | None) -> Augment:
+        """The same views, but for what is named and not None: those of the other picture of a pair."""
+        return replace(self, **{name: value for name, value in parts.items() if value is not None})  # type: ignore[arg-type]
 
     def draw(self, rows: int, *, shape: tuple[int, int], rng: torch.Generator, aspect: Float[Tensor, " B"] | None = None) -> Draw:
         """Draw every parameter for `rows` pictures stored at (height, width) `shape`."""

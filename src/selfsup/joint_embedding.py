@@ -1,0 +1,108 @@
+"""What tasks share that bring views of one picture together: two views of one size, or several of two sizes."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from selfsup.backbones import Backbone
+from selfsup.heads import local_side, projector
+from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.views import Augment, MultiCrop
+
+
+class TwoViews(Pretext):
+    """Two views `a` and `b` of every picture, embedded and projected in one pass. A subclass writes the loss, from `a` and `b` (B, D).
+
+    `second` are the views `b`, where they are drawn otherwise than `first`.
+    """
+
+    couples_rows: ClassVar[bool] = True
+    attracts: ClassVar[bool] = True
+
+    def __init__(self, backbone: Backbone, head: nn.Module, *, first: Augment, second: Augment | None = None) -> None:
+        super().__init__(backbone)
+        self.projector = head
+        self.default_views, self.second_views = first, second or first
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Views:
+        return {"a": self.augment(batch, rng), "b": self.augment(batch, rng, self.second_views)}
+
+    def forward(self, views: Views) -> Output:
+        both = torch.cat([views["a"], views["b"]])  # one pass: BatchNorm sees both views, as in SimCLR's code
+        a, b = self.projector(self.backbone.embed(both)).chunk(2)
+        return {"a": a, "b": b}
+
+
+class ManyViews(Pretext):
+    """Views of two sizes, `global` (B, G, D) and `local` (B, L, D) once projected, and random directions in the space they lie in.
+
+    Losses that look at a batch along random directions need the same ones in every process, and may not draw them. So every row brings
+    some, drawn in `views` with the rest, and they are gathered with the rows: the batch has the same ones however it was split.
+
+    The projector has three layers. `directions` is how many the loss gets; batches of fewer than `ENOUGH` rows bring fewer. Raises
+    ValueError where it is none.
+    """
+
+    couples_rows: ClassVar[bool] = True
+    attracts: ClassVar[bool] = True
+    ENOUGH: ClassVar[int] = 64
+
+    def __init__(self, backbone: Backbone, multicrop: MultiCrop, *, hidden: int, dimensions: int, directions: int) -> None:
+        if directions < 1:
+            raise ValueError(f"directions is {directions}: the loss looks along at least one.")
+        super().__init__(backbone)
+        self.projector = projector(backbone.width, hidden, dimensions, layers=3)
+        self.multicrop, self.dimensions, self.directions = multicrop, dimensions, directions
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Views:
+        shape = (len(batch["image"]), math.ceil(self.directions / self.ENOUGH), self.dimensions)
+        return {**self.crops(batch, rng, self.multicrop), "directions": torch.randn(shape, generator=rng, device=rng.device)}
+
+    def forward(self, views: Views) -> Output:
+        crops = {name: view for name, view in views.items() if name != "directions"}
+        embedded = [self.backbone.embed(view.flatten(0, 1)) for view in crops.values()]
+        projected = self.projector(torch.cat(embedded)).split([len(rows) for rows in embedded])
+        shaped = {name: rows.unflatten(0, crops[name].shape[:2]) for name, rows in zip(crops, projected, strict=True)}
+        return {**shaped, "directions": views["directions"]}
+
+    def along(self, output: Output) -> Float[Tensor, "M D"]:
+        """The directions of this step, of length 1."""
+        return nn.functional.normalize(output["directions"].flatten(0, 1)[: self.directions], dim=1)
+
+
+def two_sizes(backbone: Backbone, wide: Augment, *, side: int | None, smallest: float, counts: tuple[int, int]) -> MultiCrop:
+    """So many global views as `wide` draws them, and local ones of `side` px, whose area begins at `smallest` and ends where theirs begins.
+
+    Raises ValueError for sides that the backbone does not take, and shares of the area that are in no order.
+    """
+    if not 0 < smallest <= wide.crop[0]:
+        raise ValueError(
+            f"local_crop is {smallest} and crop {wide.crop[0]}; expected local views to show less than global ones, but something."
+        )
+    small = local_side(backbone, side) if counts[1] else backbone.size
+    return MultiCrop.around(wide, side=small, crop=(smallest, wide.crop[0]), global_views=counts[0], local_views=counts[1])
+
+
+def checked_share(name: str, value: float) -> float:
+    """A weight of which something else gets the rest to 1. Raises ValueError where there is no rest."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value}; expected a share of the loss, from 0 to 1.")
+    return value
+
+
+def by_view(output: Output) -> Float[Tensor, "V B D"]:
+    """All views' projections, view by view, global ones first."""
+    return torch.cat([output[name] for name in ("global", "local") if name in output], dim=1).transpose(0, 1)
+
+
+def prediction(output: Output) -> Float[Tensor, ""]:
+    """How far views lie from the mean of their picture's global ones: squared, mean over views, pictures and dimensions.
+
+    Balestriero, LeCun, LeJEPA, arXiv 2511.08544. Nothing is held back: gradients flow through the mean as well.
+    """
+    return (by_view(output) - output["global"].mean(dim=1)).square().mean()

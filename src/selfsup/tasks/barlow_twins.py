@@ -1,0 +1,54 @@
+"""Barlow Twins: what one dimension tells of a picture it tells of both views, and no other dimension tells it again."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from selfsup.backbones import Backbone
+from selfsup.heads import projector
+from selfsup.joint_embedding import TwoViews
+from selfsup.losses import off_diagonal
+from selfsup.pretext import Output
+from selfsup.views import Augment
+
+STEADY = 1e-5
+"""Added to the variance, as BatchNorm does it: a dimension that is the same for all pictures has correlation 0."""
+
+
+class BarlowTwins(TwoViews):
+    """Make each dimension agree over two views and tell what no other does. Zbontar, Jing, Misra, LeCun, Deny, ICML 2021, arXiv 2103.03230.
+
+    Options: `redundancy` the weight of what dimensions share (the paper's lambda), where that of their agreement is 1; `hidden`,
+    `dimensions` of the projection head (three layers); `crop` the smallest share of the picture's area a view shows; `flip` the
+    probability of mirroring; `turn` the most degrees a view is turned either way; `jitter` the colour strength; `grey`, `blur` and
+    `solarise` are probabilities, the last of the second view only, whose blur `second_blur` may differ.
+    """
+
+    kind = "redundancy"
+
+    def __init__(
+        self, backbone: Backbone, *, redundancy: float = 0.0051, hidden: int = 512, dimensions: int = 512,
+        crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
+        blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
+    ) -> None:  # fmt: skip
+        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
+        second = first.changed(blur=second_blur, solarise=solarise)
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), first=first, second=second)
+        self.redundancy = redundancy
+
+    def loss(self, output: Output) -> dict[str, Tensor]:
+        table = correlation(output["a"], output["b"])
+        # The paper's equation 1, divided by the number of dimensions: numbers and slopes are then alike for heads of any width.
+        return {"agreement": (1 - table.diagonal()).square().mean(), "redundancy": self.redundancy * off_diagonal(table) / len(table)}
+
+
+def correlation(a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]) -> Float[Tensor, "D D"]:
+    """The cross-correlation of the dimensions of two views over the batch, the paper's equation 2."""
+    return standardised(a).T @ standardised(b) / len(a)
+
+
+def standardised(rows: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    """Every dimension with mean 0 and variance 1 over the batch."""
+    return (rows - rows.mean(dim=0)) * torch.rsqrt(rows.var(dim=0, correction=0) + STEADY)

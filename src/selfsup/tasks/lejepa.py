@@ -1,0 +1,59 @@
+"""LeJEPA: every view predicts its picture, while a batch of each view looks like a normal distribution from every side."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from selfsup.backbones import Backbone
+from selfsup.joint_embedding import ManyViews, by_view, checked_share, prediction, two_sizes
+from selfsup.pretext import Output
+from selfsup.views import Augment
+
+KNOTS, REACH = 17, 3.0
+"""Frequencies at which the distributions are compared, and the largest: the authors' settings."""
+
+
+class LeJEPA(ManyViews):
+    """Predict a picture from each of its views, with embeddings normally distributed. Balestriero, LeCun, 2025, arXiv 2511.08544.
+
+    Options: `sigreg` the weight of the distance from a normal distribution (the paper's lambda), of which the prediction gets the rest
+    to 1; `directions` how many random directions it is measured along (fewer in batches below 64); `hidden`, `dimensions` of the
+    projection head; `global_views` and `local_views` of a picture, the former of at least `crop` of its area, the latter of `local_crop`
+    to `crop`, `local_side` pixels a side (half of the picture's where not given); `flip` the probability of mirroring, `turn` the most
+    degrees a view is turned, `jitter` the colour strength, `grey` and `blur` probabilities.
+    """
+
+    kind = "redundancy"
+
+    def __init__(
+        self, backbone: Backbone, *, sigreg: float = 0.05, directions: int = 256, hidden: int = 512, dimensions: int = 64,
+        global_views: int = 2, local_views: int = 4, local_side: int | None = None, crop: float = 0.4, local_crop: float = 0.15,
+        flip: float = 0.5, jitter: float = 0.5, grey: float = 0.2, blur: float = 0.5, turn: float = 0.0,
+    ) -> None:  # fmt: skip
+        wide = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
+        crops = two_sizes(backbone, wide, side=local_side, smallest=local_crop, counts=(global_views, local_views))
+        super().__init__(backbone, crops, hidden=hidden, dimensions=dimensions, directions=directions)
+        self.sigreg = checked_share("sigreg", sigreg)
+
+    def loss(self, output: Output) -> dict[str, Tensor]:
+        along = self.along(output)
+        distance = torch.stack([normality(rows, along) for rows in by_view(output)]).mean()  # each view's pictures by themselves
+        return {"prediction": (1 - self.sigreg) * prediction(output), "sigreg": self.sigreg * distance}
+
+
+def normality(rows: Float[Tensor, "B D"], along: Float[Tensor, "M D"]) -> Float[Tensor, ""]:
+    """SIGReg: how far rows are from a standard normal distribution, by the mean of Epps and Pulley's statistic along M directions.
+
+    B times the integral over t from -3 to 3 of |c(t) - exp(-t²/2)|² exp(-t²/2), c the empirical characteristic function, by the
+    trapezoidal rule. Both halves are alike, so that t from 0 on counts twice.
+    """
+    step = REACH / (KNOTS - 1)
+    knots = torch.linspace(0, REACH, KNOTS, device=rows.device, dtype=rows.dtype)
+    normal = torch.exp(-knots.square() / 2)
+    weights = 2 * step * normal
+    weights = torch.cat([weights[:1] / 2, weights[1:-1], weights[-1:] / 2])
+    angles = (rows @ along.T)[:, :, None] * knots
+    real, imaginary = angles.cos().mean(dim=0), angles.sin().mean(dim=0)
+    return len(rows) * (((real - normal).square() + imaginary.square()) @ weights).mean()
