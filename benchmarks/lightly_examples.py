@@ -1,25 +1,180 @@
-"""lightly's PyTorch examples for tasks on two views: its transform, head and loss, as they stand there."""
+"""lightly's PyTorch examples, on any network: what one step of theirs computes, and their views."""
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from torch import nn
+import torch
+from lightly.loss import BarlowTwinsLoss, NegativeCosineSimilarity, NTXentLoss, VICRegLoss
+from lightly.models.modules import SimCLRProjectionHead
+from lightly.models.modules.heads import (
+    BarlowTwinsProjectionHead,
+    BYOLPredictionHead,
+    BYOLProjectionHead,
+    MoCoProjectionHead,
+    SimSiamPredictionHead,
+    SimSiamProjectionHead,
+    VICRegProjectionHead,
+)
+from lightly.models.utils import deactivate_requires_grad, update_momentum
+from lightly.transforms import BYOLTransform, MoCoV2Transform, SimCLRTransform, SimSiamTransform, VICRegTransform
+from lightly.transforms.byol_transform import BYOLView1Transform, BYOLView2Transform
+from torch import Tensor, nn
 
-HEADS = {"simclr": (512, 128), "barlow_twins": (2048, 2048), "vicreg": (2048, 2048)}
-"""Hidden and last width of the head, for ours too, so that both compute the same."""
+
+class Example(nn.Module):
+    """A network of `width` and a projection head. A subclass says what the loss of two batches of views is."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.student = nn.Sequential(backbone, head)
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def before_step(self) -> None:
+        """What moves with the weights, and is no weight."""
+
+    @staticmethod
+    def transform(size: int, **more: Any) -> Any:
+        """The example's views, with `more` options; small pictures are not blurred, as its own settings for 32 px say."""
+        raise NotImplementedError
 
 
-def example(task: str, width: int, size: int, *, blur: float, **more: Any) -> tuple[Any, nn.Module, nn.Module]:
-    """Transform, head and loss for embeddings of `width` and views of `size` px; `more` are options of each view's transform."""
-    from lightly import loss, transforms
-    from lightly.models.modules import heads
+class SimCLR(Example):
+    """examples/pytorch/simclr.py"""
 
-    hidden, out = HEADS[task]
-    settings = {"input_size": size, "gaussian_blur": blur, **more}
-    if task == "simclr":
-        return transforms.SimCLRTransform(**settings), heads.SimCLRProjectionHead(width, hidden, out), loss.NTXentLoss()
-    if task == "vicreg":
-        return transforms.VICRegTransform(**settings), heads.VICRegProjectionHead(width, hidden, out), loss.VICRegLoss()
-    first, second = transforms.BYOLView1Transform(**settings), transforms.BYOLView2Transform(**settings)
-    return transforms.BYOLTransform(first, second), heads.BarlowTwinsProjectionHead(width, hidden, out), loss.BarlowTwinsLoss()
+    def __init__(self, backbone: nn.Module, width: int) -> None:
+        super().__init__(backbone, SimCLRProjectionHead(width, 512, 128))
+        self.criterion = NTXentLoss()
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        found: Tensor = self.criterion(self.student(a).float(), self.student(b).float())
+        return found
+
+    @staticmethod
+    def transform(size: int, **more: Any) -> Any:
+        return SimCLRTransform(input_size=size, gaussian_blur=_blur(size), **more)
+
+
+class BYOL(Example):
+    """examples/pytorch/byol.py"""
+
+    def __init__(self, backbone: nn.Module, width: int) -> None:
+        super().__init__(backbone, BYOLProjectionHead(width, 1024, 256))
+        self.predictor, self.criterion = BYOLPredictionHead(256, 1024, 256), NegativeCosineSimilarity()
+        self.teacher = copy.deepcopy(self.student)
+        deactivate_requires_grad(self.teacher)
+
+    def before_step(self) -> None:
+        update_momentum(self.student, self.teacher, m=0.996)
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        predicted = [self.predictor(self.student(view)).float() for view in (a, b)]
+        target = [self.teacher(view).detach().float() for view in (a, b)]
+        found: Tensor = 0.5 * (self.criterion(predicted[0], target[1]) + self.criterion(predicted[1], target[0]))
+        return found
+
+    @staticmethod
+    def transform(size: int, **more: Any) -> Any:
+        return _unlike_views(size, **more)
+
+
+class SimSiam(Example):
+    """examples/pytorch/simsiam.py"""
+
+    def __init__(self, backbone: nn.Module, width: int) -> None:
+        super().__init__(backbone, SimSiamProjectionHead(width, 512, 128))
+        self.predictor, self.criterion = SimSiamPredictionHead(128, 64, 128), NegativeCosineSimilarity()
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        projected = [self.student(view) for view in (a, b)]
+        predicted = [self.predictor(rows).float() for rows in projected]
+        target = [rows.detach().float() for rows in projected]
+        found: Tensor = 0.5 * (self.criterion(predicted[0], target[1]) + self.criterion(predicted[1], target[0]))
+        return found
+
+    @staticmethod
+    def transform(size: int, **more: Any) -> Any:
+        return SimSiamTransform(input_size=size, gaussian_blur=_blur(size), **more)
+
+
+class MoCo(Example):
+    """examples/pytorch/moco.py, version 2: one view asks and the other answers, half of what a symmetric loss computes."""
+
+    def __init__(self, backbone: nn.Module, width: int) -> None:
+        super().__init__(backbone, MoCoProjectionHead(width, 512, 128))
+        self.criterion = NTXentLoss(memory_bank_size=(4096, 128))
+        self.teacher = copy.deepcopy(self.student)
+        deactivate_requires_grad(self.teacher)
+
+    def before_step(self) -> None:
+        update_momentum(self.student, self.teacher, m=0.996)
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        with torch.no_grad():
+            key = self.teacher(b).float()
+        found: Tensor = self.criterion(self.student(a).float(), key)
+        return found
+
+    @staticmethod
+    def transform(size: int, **more: Any) -> Any:
+        return MoCoV2Transform(input_size=size, gaussian_blur=_blur(size), **more)
+
+
+class BarlowTwins(Example):
+    """examples/pytorch/barlowtwins.py"""
+
+    def __init__(self, backbone: nn.Module, width: int) -> None:
+        super().__init__(backbone, BarlowTwinsProjectionHead(width, 2048, 2048))
+        self.criterion = BarlowTwinsLoss()
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        found: Tensor = self.criterion(self.student(a).float(), self.student(b).float())
+        return found
+
+    @staticmethod
+    def transform(size: int, **more: Any) -> Any:
+        return _unlike_views(size, **more)
+
+
+class VICReg(Example):
+    """examples/pytorch/vicreg.py"""
+
+    def __init__(self, backbone: nn.Module, width: int) -> None:
+        super().__init__(backbone, VICRegProjectionHead(width, 2048, 2048))
+        self.criterion = VICRegLoss()
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        found: Tensor = self.criterion(self.student(a).float(), self.student(b).float())
+        return found
+
+    @staticmethod
+    def transform(size: int, **more: Any) -> Any:
+        return VICRegTransform(input_size=size, gaussian_blur=_blur(size), **more)
+
+
+EXAMPLES: dict[str, type[Any]] = {
+    "simclr": SimCLR, "byol": BYOL, "simsiam": SimSiam, "moco": MoCo, "barlow_twins": BarlowTwins, "vicreg": VICReg
+}  # fmt: skip
+"""By the names of our tasks."""
+
+HEADS: dict[str, dict[str, int]] = {
+    "simclr": {"hidden": 512, "dimensions": 128},
+    "byol": {"hidden": 1024, "dimensions": 256},
+    "simsiam": {"hidden": 512, "dimensions": 128, "bottleneck": 64},
+    "moco": {"hidden": 512, "dimensions": 128},
+    "barlow_twins": {"hidden": 2048, "dimensions": 2048},
+    "vicreg": {"hidden": 2048, "dimensions": 2048},
+}
+"""What our heads are told to be as wide as theirs, so that both compute the same."""
+
+
+def _blur(size: int) -> float:
+    return 0.0 if size <= 64 else 0.5
+
+
+def _unlike_views(size: int, **more: Any) -> Any:
+    first, second = (view(input_size=size, gaussian_blur=_blur(size), **more) for view in (BYOLView1Transform, BYOLView2Transform))
+    return BYOLTransform(view_1_transform=first, view_2_transform=second)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lightly_examples import HEADS, example
+from lightly_examples import EXAMPLES, HEADS
 from real_data import mnist
 from selfsup import evaluate, pretrain
 from selfsup.backbones import build_from, read_settings, save_backbone
@@ -47,15 +47,17 @@ def lightly_run(ours: Run, images: np.ndarray[Any, Any], folder: Path, *, second
 
     torch.manual_seed(ours.seed)
     backbone = build_from(read_settings(ours.folder))
-    transform, head, criterion = example(ours.task, backbone.width, ours.size, blur=0.0, normalize=None)  # the network normalises
-    model = torch.nn.Sequential(backbone, head)
+    example = EXAMPLES[ours.task]
+    model = example(backbone, backbone.width)
+    transform = example.transform(ours.size, normalize=None)  # the network normalises
     data = Listed(images[Split.load(ours.split_file).rows("train")], transform)
     loader = torch.utils.data.DataLoader(data, 256, shuffle=True, drop_last=True, num_workers=2, persistent_workers=True)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
+    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.06)
     began, steps = time.monotonic(), 0
     while time.monotonic() - began < seconds:
         for first, second in loader:
-            loss = criterion(model(first), model(second))
+            model.before_step()
+            loss = model.loss(first, second)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import nn
 
 from beside import in_a_process, in_turn, per_second
-from lightly_examples import HEADS, example
+from lightly_examples import EXAMPLES, HEADS
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,12 @@ CASES = {
     "barlow-vit-64": Case("barlow_twins", "vit", 64, 128, 3.0),
     "vicreg-resnet18-32": Case("vicreg", "resnet18-standard", 32, 256, 2.0),
     "vicreg-vit-64": Case("vicreg", "vit", 64, 128, 3.0),
+    "byol-resnet18-32": Case("byol", "resnet18-standard", 32, 256, 2.0),
+    "byol-vit-64": Case("byol", "vit", 64, 128, 3.0),
+    "simsiam-resnet18-32": Case("simsiam", "resnet18-standard", 32, 256, 2.0),
+    "simsiam-vit-64": Case("simsiam", "vit", 64, 128, 3.0),
+    "moco-resnet18-32": Case("moco", "resnet18-standard", 32, 256, 2.0),
+    "moco-vit-64": Case("moco", "vit", 64, 128, 3.0),
     "mae-vit-tiny-128": Case("mae", "vit", 128, 128, 3.0),
 }
 ROWS = ("ours", "peer", "peer-tuned")
@@ -109,10 +115,8 @@ def ours(case: Case) -> Iterator[int]:
     else:
         backbone = build("resnet18", size=case.size, stem=case.network.split("-")[1])
     kind = find_task(case.task)
-    if case.task == "mae":
-        given = {f"decoder_{part}": value for part, value in DECODER.items()}
-    else:
-        given = dict(zip(("hidden", "dimensions"), HEADS[case.task], strict=True))
+    given: dict[str, Any] = {f"decoder_{part}": value for part, value in DECODER.items()} if case.task == "mae" else dict(HEADS[case.task])
+    given |= {"queue": 4096} if case.task == "moco" else {}  # as lightly's example
     task = kind(backbone, **task_options(kind, given))
     if case.network != "vit":
         task = task.to(memory_format=torch.channels_last)
@@ -150,21 +154,20 @@ def loaded(dataset: Listed, batch: int) -> Iterator[Any]:
         yield from loader
 
 
-def lightly_two_views(case: Case, tuned: bool) -> Iterator[int]:
-    """lightly's PyTorch example for SimCLR, Barlow Twins or VICReg."""
+def lightly_example(case: Case, tuned: bool) -> Iterator[int]:
+    """lightly's PyTorch example for the task."""
     backbone = vit(case.size) if case.network == "vit" else resnet18(case.network.split("-")[1])
-    width = VIT["width"] if case.network == "vit" else 512
-    transform, head, criterion = example(case.task, width, case.size, blur=0.0 if case.size <= 64 else 0.5)
-    model = nn.Sequential(backbone, head)
+    example = EXAMPLES[case.task]
+    model = example(backbone, VIT["width"] if case.network == "vit" else 512)
     if tuned and case.network != "vit":
         model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.06)
-    for x0, x1 in loaded(Listed(case.size, transform), case.batch):
+    optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.06)
+    for x0, x1 in loaded(Listed(case.size, example.transform(case.size)), case.batch):
         if tuned and case.network != "vit":
             x0, x1 = x0.to(memory_format=torch.channels_last), x1.to(memory_format=torch.channels_last)
+        model.before_step()
         with torch.autocast("cpu", torch.bfloat16, enabled=tuned and not OLD):
-            z0, z1 = model(x0), model(x1)
-        loss = criterion(z0.float(), z1.float())
+            loss = model.loss(x0, x1)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -196,7 +199,7 @@ def transformers_mae(case: Case, tuned: bool) -> Iterator[int]:
 
 def work(case: Case, row: str, seconds: float) -> float:
     """Pictures a second, after three steps of warm-up."""
-    peer = transformers_mae if case.task == "mae" else lightly_two_views
+    peer = transformers_mae if case.task == "mae" else lightly_example
     steps = ours(case) if row == "ours" else peer(case, row == "peer-tuned")
     return per_second(steps.__next__, seconds)
 

@@ -28,7 +28,12 @@ def main(folder: Path, dtype: torch.dtype) -> None:
             text = "gpt2-tiny" if getattr(kind, "reads_forwards", False) else "bert-tiny"
             trial = PairTrial(f"compact_convnet+{text}", 16, rows=16, side=16)
             image = torch.randint(256, (16, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-            batch = {**(trial.batch() if kind.modality == "pair" else {}), "image": image, "aspect": torch.ones(16)}
+            batch = {
+                **(trial.batch() if kind.modality == "pair" else {}),
+                "image": image,
+                "aspect": torch.ones(16),
+                "index": torch.arange(16),
+            }
             alone = "compact_vit" if kind.prefers_patches else "compact_convnet"
             net: Any = trial.network() if kind.modality == "pair" else build(alone, size=16)
             task = kind(net, **task_options(kind, {})).to(dtype)

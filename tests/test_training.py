@@ -161,7 +161,7 @@ def test_two_ranks_give_the_gradients_of_one_process(tmp_path: Path, dtype: str,
             difference = float((two["gradients"][part] - expected).norm())
             # biases that BatchNorm takes away again have no gradient but rounding: judged against the largest
             assert difference <= gradient * max(float(expected.norm()), 1e-3 * largest), (name, part)
-        assert two["curve"] == pytest.approx(one["curve"], rel=curve), name
+        assert two["curve"] == pytest.approx(one["curve"], rel=curve, abs=1e-2 * curve), name  # a cosine begins near 0
 
 
 @pytest.mark.parametrize("name", [*PICTURE_TASKS, *PAIR_TASKS])
@@ -178,7 +178,7 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(name: str) -> None:
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 setattr(module, child, nn.Identity())
     image = torch.randint(256, (64, 3, 16, 16), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    batch = {**(trial.batch() if name in PAIR_TASKS else {}), "image": image, "aspect": torch.ones(64)}
+    batch = {**(trial.batch() if name in PAIR_TASKS else {}), "image": image, "aspect": torch.ones(64), "index": torch.arange(64)}
     views = task.views(batch, torch.Generator().manual_seed(2))
     views = {part: view.double() if view.is_floating_point() else view for part, view in views.items()}
     step = Step(task, task, Kernels(), World(), torch.device("cpu"))

@@ -38,6 +38,17 @@ class TwoViews(Pretext):
         return {"a": a, "b": b}
 
 
+class PredictedViews(TwoViews):
+    """From each view of a picture the target that the other gives is predicted, and nothing is compared with other pictures.
+
+    The targets are learned too, so the loss need not fall.
+    """
+
+    couples_rows: ClassVar[bool] = False
+    loss_falls: ClassVar[bool] = False
+    kind: ClassVar[str] = "distillation"
+
+
 class ManyViews(Pretext):
     """Views of two sizes, `global` (B, G, D) and `local` (B, L, D) once projected, and random directions in the space they lie in.
 

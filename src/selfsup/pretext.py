@@ -29,6 +29,7 @@ class Pretext(nn.Module):
         needs_color: the task learns from colours, so the backbone and the pictures have to have three channels that differ.
         draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
         attracts: the loss draws embeddings together, so that next to no loss is a collapse: what has to keep them apart did not.
+        loss_falls: the loss falls while something is learned, so that one that does not is told; not where its targets are learned too.
         learning_rate: AdamW's peak rate at a batch of 128 pictures, or rows of 128 tokens, where none is asked for.
         kind: the row it has in `selfsup tasks`.
         modality: what its batches hold, pictures, text or pairs of both.
@@ -40,6 +41,7 @@ class Pretext(nn.Module):
     prefers_patches: ClassVar[bool] = False
     needs_color: ClassVar[bool] = False
     draws_in_forward: ClassVar[bool] = False
+    loss_falls: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 2e-3
     attracts: ClassVar[bool] = False
     kind: ClassVar[str] = "own"

@@ -6,6 +6,7 @@ import copy
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone
@@ -19,16 +20,25 @@ class Teacher(nn.Module):
 
     `self.teacher = Teacher(self, "backbone", "projector")` gives `self.teacher.backbone` and `self.teacher.projector`; call them under
     `torch.no_grad()`, and `follow` from `after_step`. They stay in fp32, as the weights that are trained do: in bf16 a share of .004 is
-    rounded away. Statistics of BatchNorm are the copies' own.
+    rounded away. Statistics of BatchNorm are the copies' own, of the batch they see; or, without `own_statistics`, running ones that follow
+    those of what is copied, so that rows do not see each other. Cai et al. (EMAN), CVPR 2021, arXiv 2101.08482, section 3.
     """
 
     backbone: Backbone
     projector: nn.Module
 
-    def __init__(self, task: nn.Module, *parts: str) -> None:
+    def __init__(self, task: nn.Module, *parts: str, own_statistics: bool = True) -> None:
         super().__init__()
+        self.own_statistics = own_statistics
         for part in parts:
             self.add_module(part, copy.deepcopy(task.get_submodule(part)).requires_grad_(False))
+        self.train()
+
+    @torch.no_grad()
+    def project(self, images: Float[Tensor, "N C h w"]) -> Float[Tensor, "N D"]:
+        """What the copies of `backbone` and `projector` make of pictures, without gradients."""
+        projected: Tensor = self.projector(self.backbone.embed(images))
+        return projected
 
     @torch.no_grad()
     def follow(self, task: nn.Module, momentum: float) -> None:
@@ -36,7 +46,19 @@ class Teacher(nn.Module):
         for name, part in self.named_children():
             own: list[Tensor] = list(part.parameters())
             followed: list[Tensor] = list(task.get_submodule(name).parameters())
+            if not self.own_statistics:
+                own += _statistics(part)
+                followed += _statistics(task.get_submodule(name))
             torch._foreach_lerp_(own, followed, 1 - momentum)
+
+    def train(self, mode: bool = True) -> Teacher:
+        """Copies without statistics of their own always use the running ones."""
+        return super().train(mode and self.own_statistics)
+
+
+def _statistics(part: nn.Module) -> list[Tensor]:
+    """Running means and variances, and what else a network keeps as numbers that no gradient trains."""
+    return [buffer for buffer in part.buffers() if buffer.is_floating_point()]
 
 
 def momentum_at(progress: Tensor, steps: Tensor, *, start: float | None, most: float = 0.996) -> float:

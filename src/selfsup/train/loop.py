@@ -198,7 +198,13 @@ class _Progress:
         self.losses.clear()
         blind = task.blind_loss(self.run.batch_size)
         found = self.watch.warnings(
-            progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread, blind=blind, attracted=task.attracts
+            progress=done / self.run.steps,
+            loss=mean_loss,
+            rank=self.rank,
+            spread=spread,
+            blind=blind,
+            attracted=task.attracts,
+            falls=task.loss_falls,
         )
         for kind, words in found.items():
             self.log.warn(done, kind, words)

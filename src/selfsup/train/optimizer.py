@@ -55,7 +55,8 @@ def default_rate(task: type[Pretext], name: str, batch_size: float) -> float:
 def make_optimizer(task: Pretext, name: str, *, rate: float, decay: float) -> torch.optim.Optimizer:
     """The optimiser over the task's parameter groups. Norms, biases and other one-dimensional parameters are not decayed.
 
-    A group of the task's own may set `lr_scale` (times the rate) and `weight_decay`. Each group keeps `peak`, its highest rate.
+    A group of the task's own may set `lr_scale` (times the rate), `weight_decay` and `constant`. Each group keeps `peak`, its highest
+    rate.
     """
     groups = [half for group in task.parameter_groups() for half in _halves(group, rate, decay)]
     if name == "lars":
@@ -66,9 +67,9 @@ def make_optimizer(task: Pretext, name: str, *, rate: float, decay: float) -> to
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:
-    """Set every group to `factor` times its peak; returns the first group's rate, for the log."""
+    """Set every group to `factor` times its peak, those that are `constant` to their peak; returns the first group's rate, for the log."""
     for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+        group["lr"] = group["peak"] * (1.0 if factor and group.get("constant") else factor)
     return float(optimizer.param_groups[0]["lr"])
 
 
@@ -77,5 +78,5 @@ def _halves(group: dict[str, Any], rate: float, decay: float) -> list[dict[str, 
     decay = group.get("weight_decay", decay)
     matrices = [p for p in group["params"] if p.ndim > 1]
     vectors = [p for p in group["params"] if p.ndim <= 1]
-    halves = [(matrices, decay), (vectors, 0.0)]
-    return [{"params": params, "weight_decay": own, "lr": peak, "peak": peak} for params, own in halves if params]
+    kept = {"lr": peak, "peak": peak, "constant": group.get("constant", False)}
+    return [{"params": params, "weight_decay": own, **kept} for params, own in [(matrices, decay), (vectors, 0.0)] if params]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -64,11 +65,13 @@ class Watch:
         self.told |= {entry["kind"] for entry in entries if "kind" in entry}
 
     def warnings(
-        self, *, progress: float, loss: float, rank: float, spread: float, blind: float | None = None, attracted: bool = False
-    ) -> dict[str, str]:
+        self, *, progress: float, loss: float, rank: float, spread: float, blind: float | None = None, attracted: bool = False,
+        falls: bool = True,
+    ) -> dict[str, str]:  # fmt: skip
         """New warnings in words by their kind, at most one of each kind a run. `loss` is the mean since the last look.
 
-        `blind` is the loss of a network that tells nothing apart, where that is known; `attracted` is the task's.
+        `blind` is the loss of a network that tells nothing apart, where that is known; `attracted` is the task's; `falls`, whether a loss
+        that does not fall tells that nothing is learned.
         """
         self.losses.append(loss)
         self.spreads.append(spread)
@@ -90,12 +93,13 @@ class Watch:
                 f"the loss is next to nothing ({loss:.2g}, at first {self.losses[0]:.2g}): what the views are compared by has collapsed, "
                 "and tells no input from another. Nothing useful is being learned. Check the part of the task that keeps embeddings apart."
             ))  # fmt: skip
-        if progress >= 0.3 and len(self.losses) >= 6 and fmean(self.losses[-3:]) > 0.99 * self.losses[0]:
+        enough, least = falls and progress >= 0.3 and len(self.losses) >= 6, self.losses[0] - 0.01 * abs(self.losses[0])
+        if enough and fmean(self.losses[-3:]) > least:
             found["flat"] = (
                 f"the loss has not fallen: {self.losses[0]:.3f} at first, {fmean(self.losses[-3:]):.3f} now, {progress:.0%} of the way in. "
                 "Nothing is being learned. Try another --learning-rate, and look at the views in the report: the task may be impossible."
             )
-        if blind is not None and progress >= 0.3 and len(self.losses) >= 6 and abs(fmean(self.losses[-3:]) / blind - 1) < 0.02:
+        if blind is not None and progress >= 0.3 and len(self.losses) >= 6 and _near(fmean(self.losses[-3:]), blind):
             found.pop("flat", None)
             found["blind"] = (
                 f"the loss is stuck at {blind:.3f}, {progress:.0%} of the way in: that of a network that tells nothing in a batch apart. "
@@ -104,3 +108,7 @@ class Watch:
         fresh = {kind: words for kind, words in found.items() if kind not in self.told}
         self.told |= set(found)
         return fresh
+
+
+def _near(loss: float, blind: float) -> bool:
+    return math.isclose(loss, blind, rel_tol=0.02, abs_tol=0.02)  # some losses are 0 where all is alike

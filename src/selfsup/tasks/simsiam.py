@@ -1,0 +1,53 @@
+"""SimSiam: predict from one view of a picture what the same network makes of the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfsup.backbones import Backbone
+from selfsup.heads import projector
+from selfsup.joint_embedding import PredictedViews
+from selfsup.losses import by_picture, crossed_cosine
+from selfsup.pretext import Output, Views
+from selfsup.views import Augment
+
+
+class SimSiam(PredictedViews):
+    """Predict from a view what the same network makes of the other. Chen, He, CVPR 2021, arXiv 2011.10566, section 3.
+
+    BYOL without its slow teacher: what keeps embeddings apart is the predictor, and that no gradient reaches what is predicted. The
+    predictor's learning rate stays at its peak (appendix B), since it has to keep up with the network.
+
+    Options: `hidden` and `dimensions` of the projector (three layers), `bottleneck` the predictor's narrow middle (2,048, 2,048 and 512
+    in the paper); the others are those of Barlow Twins (`selfsup tasks barlow_twins`).
+    """
+
+    def __init__(
+        self, backbone: Backbone, *, hidden: int = 512, dimensions: int = 512, bottleneck: int = 128,
+        crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
+        blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
+    ) -> None:  # fmt: skip
+        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
+        head = projector(backbone.width, hidden, dimensions, layers=3, normalise_last=True)
+        super().__init__(backbone, head, first=first, second=first.changed(blur=second_blur, solarise=solarise))
+        self.predictor = projector(dimensions, bottleneck, dimensions)
+
+    def forward(self, views: Views) -> Output:
+        projected = self.projector(self.backbone.embed(torch.cat([views["a"], views["b"]])))
+        return {"predicted": by_picture(self.predictor(projected)), "target": by_picture(projected.detach())}
+
+    def loss(self, output: Output) -> dict[str, Tensor]:
+        return {"prediction": -crossed_cosine(output["predicted"], output["target"])}  # equations 1 and 4: from -1 to 1
+
+    def blind_loss(self, rows: int) -> float:
+        return -1.0  # what is the same for all pictures is predicted without fail
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        others = [*self.backbone.parameters(), *self.projector.parameters()]
+        return [
+            {"params": [parameter for parameter in others if parameter.requires_grad]},
+            {"params": list(self.predictor.parameters()), "constant": True},
+        ]
