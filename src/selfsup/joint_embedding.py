@@ -22,7 +22,6 @@ class TwoViews(Pretext):
     """
 
     couples_rows: ClassVar[bool] = True
-    attracts: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, head: nn.Module, *, first: Augment, second: Augment | None = None) -> None:
         super().__init__(backbone)

@@ -27,6 +27,7 @@ class BarlowTwins(TwoViews):
     """
 
     kind = "redundancy"
+    attracts = True
 
     def __init__(
         self, backbone: Backbone, *, redundancy: float = 0.0051, hidden: int = 512, dimensions: int = 512,
