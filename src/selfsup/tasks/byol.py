@@ -32,7 +32,7 @@ class BYOL(PredictedViews):
     ) -> None:  # fmt: skip
         first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
         second = first.changed(blur=second_blur, solarise=solarise)
-        super().__init__(backbone, projector(backbone.width, hidden, dimensions), first=first, second=second)
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), first=first, second=second)
         self.predictor = projector(dimensions, hidden, dimensions)
         self.teacher = Teacher(self, "backbone", "projector")
         self.momentum = momentum

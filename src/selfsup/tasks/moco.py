@@ -30,6 +30,7 @@ class MoCo(TwoViews):
     and predictor; the others are those of Barlow Twins (`selfsup tasks barlow_twins`).
     """
 
+    loss_falls = False  # it rises while a queue fills; `blind_loss` knows how full it is
     kind = "contrastive"
     keys: Tensor
     owners: Tensor
