@@ -49,7 +49,8 @@ def test_what_the_authors_used_can_be_built(name: str, rest: str) -> None:
         return
     backbone = "vit_tiny_patch16_224" if "vit" in given.get("--backbone", "") else "compact_convnet"
     net = build(backbone, size=int(given.get("--size", "64")), channels=3)
-    assert finite(kind(net, **options), {"image": torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8), "aspect": torch.ones(2)})
+    image = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    assert finite(kind(net, **options), {"image": image, "aspect": torch.ones(2), "index": torch.arange(2)})
 
 
 def finite(task: Pretext, batch: Batch) -> bool:
