@@ -31,7 +31,6 @@ TASKS = {
     "vae": "selfsup.tasks.vae:VariationalAutoencoder",
     "context_encoder": "selfsup.tasks.context_encoder:ContextEncoder",
     "simmim": "selfsup.tasks.simmim:SimMIM",
-    "ijepa": "selfsup.tasks.ijepa:IJEPA",
     "masked_lm": "selfsup.tasks.masked_lm:MaskedLanguageModel",
     "causal_lm": "selfsup.tasks.causal_lm:CausalLanguageModel",
     "replaced_token": "selfsup.tasks.replaced_token:ReplacedTokenDetection",
