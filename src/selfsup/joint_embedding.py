@@ -45,6 +45,7 @@ class PredictedViews(TwoViews):
 
     couples_rows: ClassVar[bool] = False
     loss_falls: ClassVar[bool] = False
+    compared: ClassVar[bool] = False
     kind: ClassVar[str] = "distillation"
 
 
@@ -60,6 +61,7 @@ class ManyViews(Pretext):
 
     couples_rows: ClassVar[bool] = True
     attracts: ClassVar[bool] = True
+    compared: ClassVar[bool] = False
     ENOUGH: ClassVar[int] = 64
 
     def __init__(self, backbone: Backbone, multicrop: MultiCrop, *, hidden: int, dimensions: int, directions: int) -> None:

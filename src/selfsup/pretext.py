@@ -30,6 +30,8 @@ class Pretext(nn.Module):
         draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
         attracts: the loss draws embeddings together, so that next to no loss is a collapse: what has to keep them apart did not.
         loss_falls: the loss falls while something is learned, so that one that does not is told; not where its targets are learned too.
+        compared: `compare` takes the task where none are named. Of tasks that ask nearly the same question one is enough: each more that
+            is tried leaves less time for every other.
         learning_rate: AdamW's peak rate at a batch of 128 pictures, or rows of 128 tokens, where none is asked for.
         kind: the row it has in `selfsup tasks`.
         modality: what its batches hold, pictures, text or pairs of both.
@@ -44,6 +46,7 @@ class Pretext(nn.Module):
     loss_falls: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 2e-3
     attracts: ClassVar[bool] = False
+    compared: ClassVar[bool] = True
     kind: ClassVar[str] = "own"
     modality: ClassVar[Literal["image", "text", "pair"]] = "image"
     backbone: Backbone

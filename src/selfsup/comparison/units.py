@@ -37,12 +37,12 @@ class Unit:
 
 
 def units_of(tasks: Sequence[str] | None, *, modality: str, settings: Mapping[str, Any]) -> list[Unit]:
-    """The units that `tasks` name, by default every task for this kind of data, with their options.
+    """The units that `tasks` name, by default every task for this kind of data that is `compared`, with their options.
 
     `settings` are options by name, for every task that has them, or as `task.option` for one. Raises ValueError for a task or an option
     that nothing has, for tasks that learn from something else, and for fewer than two units.
     """
-    names = list(tasks) if tasks else [name for name in TASKS if find_task(name).modality == modality]
+    names = list(tasks) if tasks else [name for name in TASKS if (kind := find_task(name)).modality == modality and kind.compared]
     units = [_parsed(name) for name in dict.fromkeys(names)]
     for unit in units:
         other = find_task(unit.task).modality

@@ -28,6 +28,7 @@ class BarlowTwins(TwoViews):
 
     kind = "redundancy"
     attracts = True
+    compared = False
 
     def __init__(
         self, backbone: Backbone, *, redundancy: float = 0.0051, hidden: int = 512, dimensions: int = 512,

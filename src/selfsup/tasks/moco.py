@@ -32,6 +32,7 @@ class MoCo(TwoViews):
 
     loss_falls = False  # it rises while a queue fills; `blind_loss` knows how full it is
     kind = "contrastive"
+    compared = False
     keys: Tensor
     owners: Tensor
     place: Tensor
