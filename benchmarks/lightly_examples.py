@@ -42,16 +42,22 @@ class Example(nn.Module):
         raise NotImplementedError
 
 
-class SimCLR(Example):
+class Compared(Example):
+    """An example whose loss compares what the head makes of both views."""
+
+    criterion: nn.Module
+
+    def loss(self, a: Tensor, b: Tensor) -> Tensor:
+        found: Tensor = self.criterion(self.student(a).float(), self.student(b).float())
+        return found
+
+
+class SimCLR(Compared):
     """examples/pytorch/simclr.py"""
 
     def __init__(self, backbone: nn.Module, width: int) -> None:
         super().__init__(backbone, SimCLRProjectionHead(width, 512, 128))
         self.criterion = NTXentLoss()
-
-    def loss(self, a: Tensor, b: Tensor) -> Tensor:
-        found: Tensor = self.criterion(self.student(a).float(), self.student(b).float())
-        return found
 
     @staticmethod
     def transform(size: int, **more: Any) -> Any:
@@ -123,32 +129,24 @@ class MoCo(Example):
         return MoCoV2Transform(input_size=size, gaussian_blur=_blur(size), **more)
 
 
-class BarlowTwins(Example):
+class BarlowTwins(Compared):
     """examples/pytorch/barlowtwins.py"""
 
     def __init__(self, backbone: nn.Module, width: int) -> None:
         super().__init__(backbone, BarlowTwinsProjectionHead(width, 2048, 2048))
         self.criterion = BarlowTwinsLoss()
 
-    def loss(self, a: Tensor, b: Tensor) -> Tensor:
-        found: Tensor = self.criterion(self.student(a).float(), self.student(b).float())
-        return found
-
     @staticmethod
     def transform(size: int, **more: Any) -> Any:
         return _unlike_views(size, **more)
 
 
-class VICReg(Example):
+class VICReg(Compared):
     """examples/pytorch/vicreg.py"""
 
     def __init__(self, backbone: nn.Module, width: int) -> None:
         super().__init__(backbone, VICRegProjectionHead(width, 2048, 2048))
         self.criterion = VICRegLoss()
-
-    def loss(self, a: Tensor, b: Tensor) -> Tensor:
-        found: Tensor = self.criterion(self.student(a).float(), self.student(b).float())
-        return found
 
     @staticmethod
     def transform(size: int, **more: Any) -> Any:

@@ -1,9 +1,8 @@
-"""The work of embedding many items: told in few words, done in shards by this process, by several, or by a cluster."""
+"""The work of embedding many items: told in few words, so that any process opens the same, and done in shards."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,16 +14,14 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float, Int
 
-from selfsup.cluster import Place
 from selfsup.data.names import Names
 from selfsup.embedding.choosing import chosen_layer
 from selfsup.embedding.kinds import opened_for, reading_of
 from selfsup.embedding.reading import Reading
 from selfsup.embedding.shards import Shards, digest_of
 from selfsup.embedding.weights import weights_digest
-from selfsup.progress import progress
 from selfsup.run import Run
-from selfsup.train.distributed import World, device
+from selfsup.train.distributed import device
 from selfsup.train.memory import give_back
 
 _FIRST = ("id", "path", "part")
@@ -76,21 +73,6 @@ class ShardWriter:
         beside = {name: pa.array(cells[rows.start : rows.stop], pa.string()) for name, cells in self.beside.items()}
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
         return pa.table(beside).add_column(min(len(beside), len(_FIRST)), "embedding", column)
-
-
-def write_missing(writer: ShardWriter, ranks: World, *, place: Place | None) -> None:
-    """Write what is missing, each process of `ranks` its share, or all on the cluster at `place`; until every process is done."""
-    with progress("embedding:") if ranks.leads else nullcontext(lambda words: None) as say:
-        missing = writer.shards.missing(ranks)
-        if place is None:
-            for number in missing:
-                say(f"{writer.shards.rows(number).start:,} of {writer.shards.items:,} {writer.reading.noun}")
-                writer.write(number)
-        else:
-            from selfsup.embedding.on_ray import write_on_ray
-
-            write_on_ray(place, writer, list(missing), say)
-        ranks.wait()
 
 
 def write_wanted(file: Path, numbers: Sequence[int], keys: Sequence[str]) -> None:

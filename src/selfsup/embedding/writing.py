@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from selfsup.cluster import place_of
-from selfsup.embedding.working import ShardWriter, Work, write_missing
+from selfsup.embedding.missing import write_missing
+from selfsup.embedding.working import ShardWriter, Work
 from selfsup.run import Run
 from selfsup.train.distributed import world
 

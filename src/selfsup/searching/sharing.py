@@ -9,7 +9,8 @@ from typing import Any
 
 from selfsup.cluster import Place
 from selfsup.embedding import Reading
-from selfsup.embedding.working import ShardWriter, Work, write_missing
+from selfsup.embedding.missing import write_missing
+from selfsup.embedding.working import ShardWriter, Work
 from selfsup.run import Run
 from selfsup.searching.ledger import Ledger
 from selfsup.train.distributed import World
