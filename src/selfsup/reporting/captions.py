@@ -15,8 +15,9 @@ from selfsup.reporting.collect import Collected
 from selfsup.reporting.excerpts import EXCERPT, excerpt
 from selfsup.reporting.language_scores import Facts, score_files
 from selfsup.reporting.markup import Html, join, picture, section, table, tag
+from selfsup.reporting.pair_scores import share_cell
 from selfsup.reporting.pictures import Pixels
-from selfsup.reporting.wording import count, interval, percent, task_title
+from selfsup.reporting.wording import count, task_title
 from selfsup.run import Run
 
 _WIDE = 96
@@ -88,7 +89,4 @@ def _cells(one: Mapping[str, Any]) -> list[Html]:
     bits = [tag("td", f"{one[name]['value']:.2f}") for name in ("own", "others", "blind")]
     gain, preferred = one["gain"], one["preferred"]
     around = tag("small", f"{gain['low']:.2f} to {gain['high']:.2f}")
-    share = tag(
-        "td", tag("span", percent(preferred["value"]), class_="figure"), tag("small", interval(preferred["low"], preferred["high"]))
-    )
-    return [*bits, tag("td", tag("span", f"{gain['value']:.2f}", class_="figure"), around), share]
+    return [*bits, tag("td", tag("span", f"{gain['value']:.2f}", class_="figure"), around), share_cell(preferred)]

@@ -35,7 +35,7 @@ def _retrieval(facts: Facts, shades: Mapping[str, str]) -> Html:
     asked = dict.fromkeys((one["group"], one["way"]) for row in facts["rows"] for one in row["retrieval"])
     for group, way in asked:
         mine = [(row, one) for row in facts["rows"] for one in row["retrieval"] if (one["group"], one["way"]) == (group, way)]
-        lines: list[list[object]] = [[_named(row, shades), *(_cell(found) for found in one["recall"].values())] for row, one in mine]
+        lines: list[list[object]] = [[_named(row, shades), *(share_cell(found) for found in one["recall"].values())] for row, one in mine]
         last = mine[-1][1]
         blind = (tag("td", percent(share)) for share in last["chance"].values())
         lines.append([f"chance among {count(last['candidates'])}", *blind])
@@ -51,7 +51,7 @@ def _called(facts: Facts, shades: Mapping[str, str]) -> Html | None:
     if not scored:
         return None
     body: list[list[object]] = [
-        [_named(row, shades), one["language"], "; ".join(one["templates"]), _cell(one["score"])] for row, one in scored
+        [_named(row, shades), one["language"], "; ".join(one["templates"]), share_cell(one["score"])] for row, one in scored
     ]
     first = scored[0][1]
     body.append(["chance", "", "", tag("td", percent(first["chance"]))])
@@ -63,5 +63,6 @@ def _named(row: Mapping[str, str], shades: Mapping[str, str]) -> Html:
     return chip(task_title(row["row"]) if row["kind"] == "run" else row["row"], shades.get(row["row"], "var(--line)"))
 
 
-def _cell(found: Mapping[str, float]) -> Html:
+def share_cell(found: Mapping[str, float]) -> Html:
+    """A share in per cent, its interval beneath."""
     return tag("td", tag("span", percent(found["value"]), class_="figure"), tag("small", interval(found["low"], found["high"])))
