@@ -1,13 +1,17 @@
 # The first target builds .venv from pyproject.toml and constraints.txt; every other one sees to it first.
 # PYTHON=python3.12 make set-up    takes another interpreter (3.11 or newer)
+# make reproduce CIFAR10=DIR IMAGENETTE=DIR    published figures beside ours; REPRODUCE=--dry-run tells how long it takes, and more options
 
 PYTHON ?= python3
 PROCESSES ?= 2
+CIFAR10 ?= data
+IMAGENETTE ?= data
+REPRODUCE ?=
 BIN := .venv/bin
 READY := .venv/ready
 CODE := src tests examples $(wildcard benchmarks)
 
-.PHONY: set-up demo test check format clean
+.PHONY: set-up demo reproduce test check format clean
 
 set-up: $(READY)
 
@@ -20,6 +24,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
+
+reproduce: $(READY)
+	$(BIN)/python benchmarks/reproduce.py --cifar10 "$(CIFAR10)" --imagenette "$(IMAGENETTE)" $(REPRODUCE)
 
 # One thread a process: two processes with two threads each ruin one another.
 test: $(READY)

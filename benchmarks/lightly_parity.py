@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from once import pretrained_once
 from real_data import saved
-from selfsup import evaluate, pretrain
+from selfsup import evaluate
 from selfsup.evaluation import Results
-from selfsup.run import Run
 from selfsup.terminal.scores import print_results
 
 THEIRS = Path(__file__).with_name("lightly_tasks.py")
@@ -24,16 +23,6 @@ PEERS = {"simclr": "LightlySimCLR", "byol": "LightlyBYOL"}
 """Our tasks, and the class in `lightly_tasks.py` that stands beside each."""
 
 OPTIONS = {"flip": 0.0, "turn": 20.0}  # digits are not mirrored, and nobody writes quite upright
-
-
-def trained(task: str, folder: Path, data: Path, *, seed: int, steps: int, backbone: str) -> Run:
-    """The run, made now or before; one that was interrupted goes on."""
-    if (folder / "backbone.safetensors").is_file():
-        return Run.open(folder)
-    if (folder / "run.json").is_file():
-        return pretrain(data, task=task, out=folder, resume=True)
-    wanted: dict[str, Any] = {"steps": steps, "seed": seed, "backbone": backbone, "options": OPTIONS, "holdout": 0.2}
-    return pretrain(data, task=task, out=folder, **wanted)
 
 
 def line(task: str, results: Results) -> str:
@@ -61,10 +50,13 @@ def main() -> None:
     for task in asked.tasks:
         sides = {task: task, f"lightly-{task}": f"{THEIRS}:{PEERS[task]}"}
         runs = [
-            trained(name, asked.out / f"{side}-{seed}", data, seed=seed, steps=asked.steps, backbone=asked.backbone)
+            pretrained_once(
+                data, task=name, out=asked.out / f"{side}-{seed}", seed=seed, steps=asked.steps, backbone=asked.backbone, options=OPTIONS,
+                holdout=0.2,
+            )
             for seed in range(asked.seeds)
             for side, name in sides.items()
-        ]
+        ]  # fmt: skip
         results = evaluate(
             runs, data, labels="label", probes=("knn", "linear"), labels_per_class=(10,), baselines=("untrained",), out=asked.out / task
         )

@@ -72,18 +72,28 @@ def one_hot(targets: Int[np.ndarray, "n"], classes: int) -> Float[Tensor, "n K"]
 
 
 def knn(
-    train: Rows, targets: Int[np.ndarray, "n"], test: Rows, *, classes: int, neighbours: int, balanced: bool = False
+    train: Rows,
+    targets: Int[np.ndarray, "n"],
+    test: Rows,
+    *,
+    classes: int,
+    neighbours: int,
+    balanced: bool = False,
+    temperature: float = TEMPERATURE,
 ) -> Float[np.ndarray, "m K"]:
-    """Scores by the nearest labelled items in cosine similarity, each voting with exp(similarity / 0.07)."""
+    """Scores by the nearest labelled items in cosine similarity, each voting with exp(similarity / temperature)."""
     votes = one_hot(targets, classes).float() * torch.as_tensor(class_weights(targets, balanced=balanced), dtype=torch.float32)[:, None]
-    scores = [vote(near, votes, neighbours=neighbours) for near in cosines(test, train, rows=max(1, CHUNK // train.shape[0]))]
+    rows = max(1, CHUNK // train.shape[0])
+    scores = [vote(near, votes, neighbours=neighbours, temperature=temperature) for near in cosines(test, train, rows=rows)]
     return np.asarray(torch.cat(scores).numpy(), dtype=np.float64)
 
 
-def vote(similarities: Float[Tensor, "m n"], votes: Float[Tensor, "n K"], *, neighbours: int) -> Float[Tensor, "m K"]:
+def vote(
+    similarities: Float[Tensor, "m n"], votes: Float[Tensor, "n K"], *, neighbours: int, temperature: float = TEMPERATURE
+) -> Float[Tensor, "m K"]:
     """The weighted share of each class among the nearest `neighbours` (or all there are)."""
     near, which = similarities.topk(min(neighbours, similarities.shape[1]), dim=1)
-    weights = torch.softmax(near / TEMPERATURE, dim=1)
+    weights = torch.softmax(near / temperature, dim=1)
     scores = torch.einsum("mk,mkc->mc", weights, votes[which])
     return scores / scores.sum(1, keepdim=True)
 
