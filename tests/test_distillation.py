@@ -246,9 +246,9 @@ def test_the_teachers_momentum_follows_the_schedule(name: str, momentum: float |
 # What prevents a collapse ---------------------------------------------------------------------------------------------------------
 
 
-def warned(monkeypatch: pytest.MonkeyPatch, folder: Path, task: str, *, apart: int = 6, rate: float = 0.002, **options: Any) -> list[str]:
-    """The kinds of warnings of a short run, with looks so many steps `apart`."""
-    monkeypatch.setattr("selfsup.train.loop.LOOKS_APART", apart)
+def warned(monkeypatch: pytest.MonkeyPatch, folder: Path, task: str, *, rate: float | None = None, **options: Any) -> list[str]:
+    """The kinds of warnings of a short run, with a look every sixth step."""
+    monkeypatch.setattr("selfsup.train.loop.LOOKS_APART", 6)
     images = load_digits().images[:120] / 16.0
     wanted: dict[str, Any] = {"size": 16, "steps": 42, "batch_size": 32, "learning_rate": rate, "precision": "fp32"}
     run = pretrain(images, task=task, options=options, out=folder, **wanted)
@@ -261,7 +261,7 @@ def without_predictor(kind: type[Pretext], monkeypatch: pytest.MonkeyPatch) -> N
     @wraps(made)
     def make_without(self: Any, *arguments: Any, **options: Any) -> None:
         made(self, *arguments, **options)
-        self.predictor = self.projector[-1] = self.teacher.projector[-1] = nn.Identity()  # BatchNorm alone would keep directions apart
+        self.predictor = nn.Identity()
 
     monkeypatch.setattr(kind, "__init__", make_without)
 
@@ -274,13 +274,14 @@ def without_stop(kind: type[Pretext], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kind, "forward", forward)
 
 
-@pytest.mark.parametrize("off", [without_predictor, without_stop], ids=["no predictor, no last BatchNorm", "no stop-gradient"])
+@pytest.mark.parametrize("name", ["byol", "simsiam"])
+@pytest.mark.parametrize("off", [without_predictor, without_stop], ids=["no predictor", "no stop-gradient"])
 def test_a_collapse_is_told_when_what_prevents_it_is_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: Callable[[type[Pretext], pytest.MonkeyPatch], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: Callable[[type[Pretext], pytest.MonkeyPatch], None], name: str
 ) -> None:
-    off(type(make("byol")), monkeypatch)
-    found = warned(monkeypatch, tmp_path / "run", "byol", apart=4, rate=0.01)
-    assert {"blind", "collapse"} & set(found)
+    off(type(make(name)), monkeypatch)
+    found = warned(monkeypatch, tmp_path / "run", name, rate=0.006)
+    assert "collapse" in found
     assert "flat" not in found
 
 
@@ -293,17 +294,12 @@ def test_nothing_is_told_of_a_task_that_is_whole(
 
 
 def test_a_loss_that_need_not_fall_is_not_called_flat() -> None:
-    """Its targets are learned too, so it may rise; where all is alike it is 0, and that is told."""
+    """Its targets are learned too, so it may rise."""
     for falls in (True, False):
         watch = Watch()
-        look = partial(watch.warnings, rank=50, spread=0.5, blind=0.0, falls=falls)
+        look = partial(watch.warnings, rank=50, spread=0.5, falls=falls)
         said = [kind for step in range(20) for kind in look(progress=step / 20, loss=0.3 + 0.01 * step)]
         assert said == (["flat"] if falls else [])
-    watch = Watch()
-    said = [
-        kind for step in range(20) for kind in watch.warnings(progress=step / 20, loss=1e-3, rank=50, spread=0.5, blind=0.0, falls=False)
-    ]
-    assert said == ["blind"]
 
 
 def test_a_loss_below_zero_that_falls_is_not_called_flat() -> None:

@@ -273,20 +273,30 @@ def digits(count: int = 120) -> np.ndarray[Any, Any]:
     return images
 
 
-def warned(folder: Path, task: str, steps: int, **options: Any) -> list[str]:
-    """The kinds of warnings of a short run."""
-    asked: dict[str, Any] = {"size": 16, "steps": steps, "batch_size": 32, "learning_rate": 0.01, "precision": "fp32"}
+def warned(monkeypatch: pytest.MonkeyPatch, folder: Path, task: str, **options: Any) -> list[str]:
+    """The kinds of warnings of a short run, with a look every sixth step."""
+    monkeypatch.setattr("selfsup.train.loop.LOOKS_APART", 6)
+    asked: dict[str, Any] = {"size": 16, "steps": 42, "batch_size": 32, "learning_rate": 0.01, "precision": "fp32"}
     run = pretrain(digits(), task=task, out=folder, options=options, **asked)
     return [entry["kind"] for entry in map(json.loads, run.metrics_file.read_text().splitlines()) if "kind" in entry]
 
 
-OFF: dict[str, dict[str, Any]] = {"vicreg": {"variance": 0, "covariance": 0}, "lejepa": {"sigreg": 0}, "visreg": {"regularity": 0}}
+OFF: dict[str, dict[str, Any]] = {
+    "barlow_twins": {"redundancy": 0}, "vicreg": {"variance": 0, "covariance": 0}, "lejepa": {"sigreg": 0}, "visreg": {"regularity": 0}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", list(OFF))
-def test_a_collapse_is_told_when_what_prevents_it_is_off(tmp_path: Path, name: str) -> None:
-    assert "collapse" in warned(tmp_path / "off", name, 100, **OFF[name])
+def test_a_collapse_is_told_when_what_prevents_it_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert "collapse" in warned(monkeypatch, tmp_path / "off", name, **OFF[name])
 
 
-def test_no_collapse_is_told_where_there_is_none(tmp_path: Path) -> None:
-    assert "collapse" not in warned(tmp_path / "on", "vicreg", 50)
+@pytest.mark.parametrize("name", ["barlow_twins", "vicreg"])
+def test_no_collapse_is_told_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    assert "collapse" not in warned(monkeypatch, tmp_path / "on", name)
+
+
+def test_a_name_that_is_no_part_of_the_output_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(make("vicreg")), "attracted", "z")
+    with pytest.raises(ValueError, match="VICReg names 'z' as attracted; expected a part of its output: a, b"):
+        pretrain(digits(), task="vicreg", size=16, steps=1, batch_size=16, out=tmp_path / "run", precision="fp32")

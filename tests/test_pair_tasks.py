@@ -176,6 +176,9 @@ def test_a_loss_stuck_at_that_of_blindness_is_said_in_words() -> None:
     learning = Watch()
     for look in range(8):
         assert not learning.warnings(progress=(look + 1) / 8, loss=blind - 0.2 * look, rank=20.0, spread=0.5, blind=blind)
+    passing = Watch()
+    for look in range(16):  # slowly, from above
+        assert not passing.warnings(progress=(look + 1) / 16, loss=blind + 0.35 - 0.05 * look, rank=20.0, spread=0.5, blind=blind)
 
 
 def test_a_frozen_side_stays_as_it_is() -> None:

@@ -37,7 +37,7 @@ from selfsup.train.precision import Kernels
 from selfsup.train.schedule import constant, cool_down_start, cosine
 from selfsup.train.seeding import seed_of
 from selfsup.train.step import Step
-from selfsup.train.watch import Watch, embedding_rank, embedding_spread
+from selfsup.train.watch import Watch, directions_and_extent, embedding_rank, embedding_spread
 from small_pairs import PAIR_TASKS, text_of
 from small_tasks import PICTURE_TASKS
 
@@ -322,12 +322,39 @@ def test_what_counts_as_a_collapse(rank: float, spread: float, collapsed: bool) 
     assert ("collapse" in watch.warnings(progress=0.2, loss=1.0, rank=rank, spread=spread)) == collapsed
 
 
-@pytest.mark.parametrize(("attracted", "loss", "collapsed"), [(True, 0.04, True), (True, 0.06, False), (False, 0.04, False)])
-def test_next_to_no_loss_is_a_collapse_where_the_loss_draws_embeddings_together(attracted: bool, loss: float, collapsed: bool) -> None:
-    """A puzzle may be solved; views that agree to a hundredth of what they did at first tell nothing of their pictures."""
+@pytest.mark.parametrize(
+    ("directions", "extent", "collapsed"),
+    [(2.1, 1.0, False), (1.9, 1.0, True), (20.0, 0.26, False), (20.0, 0.24, True)],
+    ids=["a plane", "a line", "smaller", "a point"],
+)
+def test_what_counts_as_a_collapse_of_what_views_are_compared_by(directions: float, extent: float, collapsed: bool) -> None:
+    """The embeddings before it differ as at first. One batch of three may show little by chance."""
+    watch, said = Watch(), []
+    for place, (number, far) in enumerate([(30.0, 1.0), (1.0, 1.0), (directions, extent), (directions, extent)]):
+        said.append(watch.warnings(progress=place / 20, loss=1.0, rank=80, spread=0.3, directions=number, extent=far))
+    assert not any(said[:2])
+    assert ("collapse" in said[2] or "collapse" in said[3]) == collapsed
+    assert not collapsed or "has collapsed: it differs in" in str(said[2:])
+
+
+def test_a_resumed_run_remembers_what_views_were_compared_by() -> None:
     watch = Watch()
-    assert not watch.warnings(progress=0.1, loss=5.0, rank=80, spread=0.1, attracted=attracted)
-    assert ("collapse" in watch.warnings(progress=0.2, loss=loss, rank=40, spread=0.3, attracted=attracted)) == collapsed
+    watch.remember([{"step": step, "loss": 1.0, "rank": 80.0, "spread": 0.3, "directions": 1.2, "extent": 5.0} for step in (1, 25)])
+    assert "collapse" in watch.warnings(progress=0.5, loss=1.0, rank=80, spread=0.3, directions=1.2, extent=5.0)
+    small = Watch()
+    small.remember([{"step": 1, "loss": 1.0, "rank": 80.0, "spread": 0.3, "directions": 9.0, "extent": 5.0}])
+    assert not small.warnings(progress=0.4, loss=1.0, rank=80, spread=0.3, directions=9.0, extent=0.6)
+    assert "collapse" in small.warnings(progress=0.5, loss=1.0, rank=80, spread=0.3, directions=9.0, extent=0.4)
+
+
+def test_directions_and_extent_by_hand() -> None:
+    """Rows along a line, however far; the corners of a square, twice as far in one dimension; the first of several views counts."""
+    along = torch.arange(20.0)[:, None] * torch.tensor([3.0, -1.0, 0.0])
+    assert directions_and_extent(along) == pytest.approx((1.0, (3 + 1) / 3 * 35**0.5), abs=1e-4)  # the variance of 0 to 19 is 35
+    square = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]).repeat(5, 1)
+    assert directions_and_extent(square) == pytest.approx((2.0, (20 / 19) ** 0.5), abs=1e-4)
+    assert directions_and_extent(torch.stack([square, square.flip(0) * 0], dim=1)) == directions_and_extent(square)
+    assert directions_and_extent(square[:15]) is None
 
 
 def test_means_over_tokens_that_begin_close_together_have_not_collapsed() -> None:

@@ -28,7 +28,8 @@ class Pretext(nn.Module):
         prefers_patches: the task hides patches, which a ViT can skip, so that `--backbone auto` takes one.
         needs_color: the task learns from colours, so the backbone and the pictures have to have three channels that differ.
         draws_in_forward: while it trains, `forward` drops out at random, by torch's own generator, which the loop seeds anew each step.
-        attracts: the loss draws embeddings together, so that next to no loss is a collapse: what has to keep them apart did not.
+        attracted: the part of its output, (B, D) or (B, V, D), that the loss draws together without comparing pictures: where its rows
+            come to lie along a line, or in a point, a collapse is told.
         loss_falls: the loss falls while something is learned, so that one that does not is told; not where its targets are learned too.
         compared: `compare` takes the task where none are named. Of tasks that ask nearly the same question one is enough: each more that
             is tried leaves less time for every other.
@@ -45,7 +46,7 @@ class Pretext(nn.Module):
     draws_in_forward: ClassVar[bool] = False
     loss_falls: ClassVar[bool] = True
     learning_rate: ClassVar[float] = 2e-3
-    attracts: ClassVar[bool] = False
+    attracted: ClassVar[str | None] = None
     compared: ClassVar[bool] = True
     kind: ClassVar[str] = "own"
     modality: ClassVar[Literal["image", "text", "pair"]] = "image"
@@ -102,7 +103,7 @@ class Pretext(nn.Module):
     def blind_loss(self, rows: int) -> float | None:
         """The loss of a network that tells nothing apart, with a batch of so many rows; None where that is not known.
 
-        A loss that stays there is told in words while it trains.
+        Where rows are compared with each other, training has to leave it: a loss that stays there is told in words while it trains.
         """
         return None
 

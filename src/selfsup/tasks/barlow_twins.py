@@ -27,7 +27,7 @@ class BarlowTwins(TwoViews):
     """
 
     kind = "redundancy"
-    attracts = True
+    attracted = "a"
     compared = False
 
     def __init__(

@@ -25,6 +25,8 @@ class BYOL(PredictedViews):
     (`selfsup tasks barlow_twins`).
     """
 
+    attracted = "target"
+
     def __init__(
         self, backbone: Backbone, *, momentum: float | None = None, hidden: int = 512, dimensions: int = 128,
         crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
@@ -45,9 +47,6 @@ class BYOL(PredictedViews):
     def loss(self, output: Output) -> dict[str, Tensor]:
         # Squared distances of rows of length 1, equation 2, of both views: 2 - 2 cos each, from 0 to 8 together.
         return {"prediction": 4 - 4 * crossed_cosine(output["predicted"], output["target"])}
-
-    def blind_loss(self, rows: int) -> float:
-        return 0.0  # what is the same for all pictures is predicted without fail
 
     def after_step(self, output: Output) -> None:
         self.teacher.follow(self, momentum_at(self.progress, self.steps, start=self.momentum))

@@ -26,6 +26,7 @@ class LeJEPA(ManyViews):
     """
 
     kind = "redundancy"
+    attracted = "global"
 
     def __init__(
         self, backbone: Backbone, *, sigreg: float = 0.05, directions: int = 256, hidden: int = 512, dimensions: int = 64,

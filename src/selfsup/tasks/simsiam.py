@@ -25,6 +25,8 @@ class SimSiam(PredictedViews):
     in the paper); the others are those of Barlow Twins (`selfsup tasks barlow_twins`).
     """
 
+    attracted = "target"
+
     def __init__(
         self, backbone: Backbone, *, hidden: int = 512, dimensions: int = 512, bottleneck: int = 128,
         crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
@@ -41,9 +43,6 @@ class SimSiam(PredictedViews):
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         return {"prediction": -crossed_cosine(output["predicted"], output["target"])}  # equations 1 and 4: from -1 to 1
-
-    def blind_loss(self, rows: int) -> float:
-        return -1.0  # what is the same for all pictures is predicted without fail
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         others = [*self.backbone.parameters(), *self.projector.parameters()]

@@ -23,7 +23,7 @@ class VICReg(TwoViews):
     """
 
     kind = "redundancy"
-    attracts = True
+    attracted = "a"
 
     def __init__(
         self, backbone: Backbone, *, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0,

@@ -25,6 +25,7 @@ class VISReg(ManyViews):
     """
 
     kind = "redundancy"
+    attracted = "global"
 
     def __init__(
         self, backbone: Backbone, *, regularity: float = 0.6, centre: float = 1.0, scale: float = 1.0, shape: float = 1.0,

@@ -25,7 +25,7 @@ from selfsup.train.optimizer import make_optimizer, set_rate
 from selfsup.train.precision import Kernels
 from selfsup.train.schedule import SCHEDULES, cool_down_start
 from selfsup.train.step import Step
-from selfsup.train.watch import Watch, embed_sample, embedding_rank, embedding_spread
+from selfsup.train.watch import Watch, directions_and_extent, embed_sample, embedding_rank, embedding_spread
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 LOG_ENTRIES = 200  # about so many lines of metrics.jsonl a run
@@ -90,8 +90,8 @@ def _unit(run: Run) -> tuple[str, int]:
 
 def one_step(
     step: Step, optimizer: torch.optim.Optimizer, batches: Batches, run: Run, number: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Draw views, add gradients, move the weights. Returns the loss terms, and what else is logged."""
+) -> tuple[dict[str, float], dict[str, float], Output]:
+    """Draw views, add gradients, move the weights. Returns the loss terms, what else is logged, and the task's output."""
     began = time.perf_counter()
     micro = views_of(step, batches, run, number)
     waited = time.perf_counter() - began
@@ -107,7 +107,7 @@ def one_step(
         raise TrainingFailed(_failure(run, number, values, norm))
     optimizer.step()
     _after_step(task, output)
-    return values, {"learning_rate": rate, "gradient_norm": norm, "waited": waited, "spent": time.perf_counter() - began}
+    return values, {"learning_rate": rate, "gradient_norm": norm, "waited": waited, "spent": time.perf_counter() - began}, output
 
 
 def views_of(step: Step, batches: Batches, run: Run, number: int) -> list[Views]:
@@ -167,8 +167,8 @@ class _Progress:
         self.seconds = max((float(entry.get("seconds", 0.0)) for entry in entries), default=0.0)
         self.watch.remember(entries)
 
-    def after(self, number: int, terms: dict[str, float], facts: dict[str, float], *, task: Pretext) -> None:
-        """Called after step `number` (from 0) with its loss terms."""
+    def after(self, number: int, terms: dict[str, float], facts: dict[str, float], output: Output, *, task: Pretext) -> None:
+        """Called after step `number` (from 0) with what `one_step` returned."""
         if not self.world.leads:
             return
         self.spent, self.waited, self.steps = self.spent + facts["spent"], self.waited + facts["waited"], self.steps + 1
@@ -178,7 +178,7 @@ class _Progress:
         looked = _is_time(done, steps, times=LOOKS, apart=LOOKS_APART)
         if self.observe is not None and _is_time(done, steps, times=SHOWN):
             self.observe(done)
-        seen = self._look(done, task) if looked else {}
+        seen = self._look(done, task, output) if looked else {}
         speed = self.steps * self.run.batch_size / self.spent
         if looked or done % max(1, steps // LOG_ENTRIES) == 0:
             self.log.add(
@@ -191,24 +191,32 @@ class _Progress:
             self.spent = self.waited = 0.0
             self.steps = 0
 
-    def _look(self, done: int, task: Pretext) -> dict[str, float | int | None]:
+    def _look(self, done: int, task: Pretext, output: Output) -> dict[str, float | int | None]:
         embeddings = embed_sample(task.backbone, self.watched)
         self.rank, spread = embedding_rank(embeddings), embedding_spread(embeddings)
         mean_loss = sum(self.losses) / len(self.losses)
         self.losses.clear()
-        blind = task.blind_loss(self.run.batch_size)
+        of_head = _attracted(task, output)
         found = self.watch.warnings(
-            progress=done / self.run.steps,
-            loss=mean_loss,
-            rank=self.rank,
-            spread=spread,
-            blind=blind,
-            attracted=task.attracts,
-            falls=task.loss_falls,
-        )
+            progress=done / self.run.steps, loss=mean_loss, rank=self.rank, spread=spread, **of_head,
+            blind=task.blind_loss(self.run.batch_size), falls=task.loss_falls,
+        )  # fmt: skip
         for kind, words in found.items():
             self.log.warn(done, kind, words)
-        return {"rank": round(self.rank, 3), "spread": round(spread, 5), "peak_memory": peak_memory()}
+        rounded = {name: round(value, 5) for name, value in of_head.items()}
+        return {"rank": round(self.rank, 3), "spread": round(spread, 5), **rounded, "peak_memory": peak_memory()}
+
+
+def _attracted(task: Pretext, output: Output) -> dict[str, float]:
+    """The directions and the extent of what the task's loss draws together; nothing where it draws nothing, or rows are few."""
+    if task.attracted is None:
+        return {}
+    if task.attracted not in output:
+        raise ValueError(
+            f"{type(task).__name__} names {task.attracted!r} as attracted; expected a part of its output: {', '.join(output)}."
+        )
+    found = directions_and_extent(output[task.attracted])
+    return {} if found is None else {"directions": found[0], "extent": found[1]}
 
 
 def _is_time(done: int, steps: int, *, times: int, apart: int = 1) -> bool:
