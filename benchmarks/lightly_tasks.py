@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from lightly.loss import NegativeCosineSimilarity, NTXentLoss
 from lightly.models.modules.heads import BYOLPredictionHead, BYOLProjectionHead, SimCLRProjectionHead
@@ -12,19 +14,13 @@ from selfsup.backbones import Backbone
 from selfsup.joint_embedding import PredictedViews, TwoViews
 from selfsup.pretext import Output, Views
 from selfsup.teachers import Teacher, momentum_at
-from selfsup.views import Augment
-
-
-def usual_views(size: int, flip: float, turn: float) -> Augment:
-    """What our two-view tasks see by default."""
-    return Augment(size=size, crop=(0.25, 1.0), flip=flip, jitter=0.8, grey=0.2, blur=0.5, turn=turn)
 
 
 class LightlySimCLR(TwoViews):
     """SimCLR with lightly's projection head and NT-Xent."""
 
-    def __init__(self, backbone: Backbone, *, flip: float = 0.5, turn: float = 0.0) -> None:
-        super().__init__(backbone, SimCLRProjectionHead(backbone.width, 512, 128), first=usual_views(backbone.size, flip, turn))
+    def __init__(self, backbone: Backbone, **views: Any) -> None:
+        super().__init__(backbone, SimCLRProjectionHead(backbone.width, 512, 128), **views)
         self.criterion = NTXentLoss(temperature=0.2)
 
     def loss(self, output: Output) -> dict[str, Tensor]:
@@ -34,8 +30,8 @@ class LightlySimCLR(TwoViews):
 class LightlyBYOL(PredictedViews):
     """BYOL with lightly's heads, loss and momentum update; the momentum itself is ours, which suits the length of the run."""
 
-    def __init__(self, backbone: Backbone, *, flip: float = 0.5, turn: float = 0.0) -> None:
-        super().__init__(backbone, BYOLProjectionHead(backbone.width, 512, 128), first=usual_views(backbone.size, flip, turn))
+    def __init__(self, backbone: Backbone, **views: Any) -> None:
+        super().__init__(backbone, BYOLProjectionHead(backbone.width, 512, 128), **views)
         self.predictor = BYOLPredictionHead(128, 512, 128)
         self.teacher = Teacher(self, "backbone", "projector")
         self.criterion = NegativeCosineSimilarity()

@@ -218,6 +218,17 @@ def test_options_of_a_task_come_from_its_constructor(capsys: pytest.CaptureFixtu
     assert "Devlin" in out
 
 
+def test_options_that_a_constructor_hands_on_are_listed_too(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line.split() for line in success(capsys, "tasks", "moco").splitlines()]
+    for expected in (
+        ["queue", "int", "0"],
+        ["crop", "float", "0.25"],
+        ["solarise", "float", "0.0"],
+        ["second_blur", "float", "|", "None", "None"],
+    ):
+        assert expected in lines
+
+
 def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.py"
     file.write_text(

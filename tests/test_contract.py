@@ -23,8 +23,10 @@ from selfsup.contract.own_views import check_views
 from selfsup.contract.picture_trials import made_up_batch
 from selfsup.contract.places import check_module
 from selfsup.contract.trials import check_class
-from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.options import task_options
+from selfsup.pretext import Batch, Output, Pretext, Views, option_types, options_of
 from selfsup.pretraining import pretrain
+from selfsup.tasks.vicreg import VICReg
 from selfsup.views import Augment
 
 
@@ -388,7 +390,12 @@ def test_the_task_and_torchs_random_state_stay_as_they_were() -> None:
 
 
 class Positional(Sound):
-    def __init__(self, backbone: Backbone, weight: float = 1.0, **rest: int) -> None:
+    def __init__(self, backbone: Backbone, weight: float = 1.0, *rest: int) -> None:
+        super().__init__(backbone)
+
+
+class Hidden(Pretext):
+    def __init__(self, backbone: Backbone, **others: int) -> None:
         super().__init__(backbone)
 
 
@@ -416,10 +423,25 @@ class EvenRows(Sound):
         return super().forward(views | {"image": pairs.flatten(0, 1)})
 
 
+class HandsOn(VICReg):
+    def __init__(self, backbone: Backbone, *, strength: int = 3, crop: float = 0.5, **others: Any) -> None:
+        super().__init__(backbone, crop=crop, **others)
+
+
+def test_options_that_are_handed_on_are_those_of_the_class_it_derives_from() -> None:
+    options, types = options_of(HandsOn), option_types(HandsOn)
+    assert list(options)[:5] == ["strength", "crop", "invariance", "variance", "covariance"]
+    assert (options["crop"].default, options["covariance"].default, options["flip"].default) == (0.5, 1.0, 0.5)
+    assert (types["strength"], types["second_blur"]) == (int, float | None)
+    assert task_options(HandsOn, {"flip": "0"})["flip"] == 0.0
+
+
 def test_options_that_cannot_be_read() -> None:
     by_position, rest = check_class(Positional, "mine.py:Positional").findings
     assert "takes 'weight' by its position; expected options by name only: write backbone, *, weight." in by_position.words
-    assert "**rest" in rest.words
+    assert "takes *rest: 'int', whose options nobody can see" in rest.words
+    hidden = [finding.words for finding in check_class(Hidden, "mine.py:Hidden").findings]
+    assert any("takes **others: 'int', whose options nobody can see" in words for words in hidden)
     [untyped] = check_class(Untyped, "mine.py:Untyped").findings
     assert "has no type for option 'weight'" in untyped.words
 

@@ -18,15 +18,19 @@ from selfsup.views import Augment, MultiCrop
 class TwoViews(Pretext):
     """Two views `a` and `b` of every picture, embedded and projected in one pass. A subclass writes the loss, from `a` and `b` (B, D).
 
-    `second` are the views `b`, where they are drawn otherwise than `first`.
+    A subclass takes the options of the views as `**views` and hands them on; what each is, Barlow Twins says.
     """
 
     couples_rows: ClassVar[bool] = True
 
-    def __init__(self, backbone: Backbone, head: nn.Module, *, first: Augment, second: Augment | None = None) -> None:
+    def __init__(
+        self, backbone: Backbone, head: nn.Module, *, crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2,
+        turn: float = 0.0, blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         self.projector = head
-        self.default_views, self.second_views = first, second or first
+        self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
+        self.second_views = self.default_views.changed(blur=second_blur, solarise=solarise)
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
         return {"a": self.augment(batch, rng), "b": self.augment(batch, rng, self.second_views)}

@@ -192,15 +192,31 @@ class PairPretext(Pretext):
 
 
 def options_of(task: type[Pretext]) -> dict[str, inspect.Parameter]:
-    """The task's options, read from its constructor: the one place that names them, their types and their defaults."""
-    parameters = inspect.signature(task.__init__).parameters
-    return {name: item for name, item in parameters.items() if item.kind is inspect.Parameter.KEYWORD_ONLY}
+    """The task's options, read from its constructor: the one place that names them, their types and their defaults.
+
+    Where it hands `**others` on, as `super().__init__(backbone, **others)` does, those of the class it derives from follow.
+    """
+    options: dict[str, inspect.Parameter] = {}
+    for made in constructors(task):
+        parameters = inspect.signature(made).parameters
+        options |= {name: item for name, item in parameters.items() if item.kind is inspect.Parameter.KEYWORD_ONLY and name not in options}
+    return options
 
 
 def option_types(task: type[Pretext]) -> dict[str, Any]:
     """The annotated type of each option."""
-    hints = get_type_hints(task.__init__)
+    hints = {name: hint for made in reversed(constructors(task)) for name, hint in get_type_hints(made).items()}
     return {name: hints.get(name, Any) for name in options_of(task)}
+
+
+def constructors(task: type[Pretext]) -> list[Callable[..., None]]:
+    """The task's constructor, and those of the classes it derives from as far as each hands `**others` on to the next."""
+    every: list[Callable[..., None]] = []
+    for made in (vars(kind)["__init__"] for kind in task.__mro__ if "__init__" in vars(kind)):
+        every.append(made)
+        if all(item.kind is not inspect.Parameter.VAR_KEYWORD for item in inspect.signature(made).parameters.values()):
+            break
+    return every
 
 
 def _checked(view: object, image: Tensor, size: int) -> Tensor:

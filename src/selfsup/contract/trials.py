@@ -176,7 +176,11 @@ def _signature(kind: type[Pretext]) -> list[Finding]:
     except NameError as error:
         found.add("__init__", "hints", f"has an annotation that cannot be read ({error}); import what it names.")
         types = {}
-    for name, parameter in list(inspect.signature(kind.__init__).parameters.items())[2:]:
+    parameters = list(inspect.signature(kind.__init__).parameters.items())[2:]
+    own = [name for name, parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    for name, parameter in parameters:
+        if parameter.kind is parameter.VAR_KEYWORD and len(options_of(kind)) > len(own):
+            continue  # handed on to the class it derives from, whose options are known
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             words = f"takes {parameter}, whose options nobody can see; expected each by its name: {name}: float = 1.0."
             found.add("__init__", name, words)

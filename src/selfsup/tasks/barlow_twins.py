@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,7 +13,6 @@ from selfsup.heads import projector
 from selfsup.joint_embedding import TwoViews
 from selfsup.losses import off_diagonal
 from selfsup.pretext import Output
-from selfsup.views import Augment
 
 STEADY = 1e-5
 """Added to the variance, as BatchNorm does it: a dimension that is the same for all pictures has correlation 0."""
@@ -30,14 +31,8 @@ class BarlowTwins(TwoViews):
     attracted = "a"
     compared = False
 
-    def __init__(
-        self, backbone: Backbone, *, redundancy: float = 0.0051, hidden: int = 512, dimensions: int = 512,
-        crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
-        blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
-    ) -> None:  # fmt: skip
-        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        second = first.changed(blur=second_blur, solarise=solarise)
-        super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), first=first, second=second)
+    def __init__(self, backbone: Backbone, *, redundancy: float = 0.0051, hidden: int = 512, dimensions: int = 512, **views: Any) -> None:
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), **views)
         self.redundancy = redundancy
 
     def loss(self, output: Output) -> dict[str, Tensor]:

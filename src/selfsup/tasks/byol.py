@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,6 @@ from selfsup.joint_embedding import PredictedViews
 from selfsup.losses import by_picture, crossed_cosine
 from selfsup.pretext import Output, Views
 from selfsup.teachers import Teacher, momentum_at
-from selfsup.views import Augment
 
 
 class BYOL(PredictedViews):
@@ -28,13 +29,9 @@ class BYOL(PredictedViews):
     attracted = "target"
 
     def __init__(
-        self, backbone: Backbone, *, momentum: float | None = None, hidden: int = 512, dimensions: int = 128,
-        crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
-        blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
-    ) -> None:  # fmt: skip
-        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        second = first.changed(blur=second_blur, solarise=solarise)
-        super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), first=first, second=second)
+        self, backbone: Backbone, *, momentum: float | None = None, hidden: int = 512, dimensions: int = 128, **views: Any
+    ) -> None:
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), **views)
         self.predictor = projector(dimensions, hidden, dimensions)
         self.teacher = Teacher(self, "backbone", "projector")
         self.momentum = momentum

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,6 @@ from selfsup.joint_embedding import TwoViews
 from selfsup.losses import by_picture
 from selfsup.pretext import Batch, Output, Views
 from selfsup.teachers import Teacher, momentum_at
-from selfsup.views import Augment
 
 
 class MoCo(TwoViews):
@@ -39,14 +39,11 @@ class MoCo(TwoViews):
 
     def __init__(
         self, backbone: Backbone, *, queue: int = 0, predictor: bool = True, temperature: float = 0.2, momentum: float | None = None,
-        hidden: int = 512, dimensions: int = 128, crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2,
-        turn: float = 0.0, blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
+        hidden: int = 512, dimensions: int = 128, **views: Any,
     ) -> None:  # fmt: skip
         if queue < 0:
             raise ValueError(f"queue={queue}: expected how many keys are remembered, 0 for none.")
-        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        head = projector(backbone.width, hidden, dimensions, normalise_last=True)
-        super().__init__(backbone, head, first=first, second=first.changed(blur=second_blur, solarise=solarise))
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), **views)
         self.predictor = projector(dimensions, hidden, dimensions, normalise_last=True) if predictor else nn.Identity()
         self.teacher = Teacher(self, "backbone", "projector", own_statistics=queue == 0)
         self.temperature, self.momentum = temperature, momentum

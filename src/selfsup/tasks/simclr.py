@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,7 +13,6 @@ from selfsup.backbones import Backbone
 from selfsup.heads import projector
 from selfsup.joint_embedding import TwoViews
 from selfsup.pretext import Output
-from selfsup.views import Augment
 
 
 class SimCLR(TwoViews):
@@ -20,27 +21,14 @@ class SimCLR(TwoViews):
     Options: `temperature` (.1 for long ImageNet runs, .5 on CIFAR in the paper's appendix B.9; between them for short runs);
     `hidden`, `dimensions` of the projection head; `crop` the smallest share of the picture's area a view shows; `flip` the
     probability of mirroring (0 for letters and digits); `turn` the most degrees a view is turned either way; `jitter` the colour
-    strength s of the paper's appendix A; `grey` and `blur` are probabilities (the paper blurs ImageNet, not 32 px; here it helped).
+    strength s of the paper's appendix A; `grey` and `blur` are probabilities (the paper blurs ImageNet, not 32 px; here it helped);
+    `second_blur` and `solarise` are those of Barlow Twins.
     """
 
     kind = "contrastive"
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        temperature: float = 0.2,
-        hidden: int = 512,
-        dimensions: int = 128,
-        crop: float = 0.25,
-        flip: float = 0.5,
-        jitter: float = 0.8,
-        grey: float = 0.2,
-        blur: float = 0.5,
-        turn: float = 0.0,
-    ) -> None:
-        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), first=first)
+    def __init__(self, backbone: Backbone, *, temperature: float = 0.2, hidden: int = 512, dimensions: int = 128, **views: Any) -> None:
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), **views)
         self.temperature = temperature
 
     def loss(self, output: Output) -> dict[str, Tensor]:

@@ -12,7 +12,6 @@ from selfsup.heads import projector
 from selfsup.joint_embedding import PredictedViews
 from selfsup.losses import by_picture, crossed_cosine
 from selfsup.pretext import Output, Views
-from selfsup.views import Augment
 
 
 class SimSiam(PredictedViews):
@@ -27,14 +26,8 @@ class SimSiam(PredictedViews):
 
     attracted = "target"
 
-    def __init__(
-        self, backbone: Backbone, *, hidden: int = 512, dimensions: int = 512, bottleneck: int = 128,
-        crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
-        blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
-    ) -> None:  # fmt: skip
-        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        head = projector(backbone.width, hidden, dimensions, layers=3, normalise_last=True)
-        super().__init__(backbone, head, first=first, second=first.changed(blur=second_blur, solarise=solarise))
+    def __init__(self, backbone: Backbone, *, hidden: int = 512, dimensions: int = 512, bottleneck: int = 128, **views: Any) -> None:
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3, normalise_last=True), **views)
         self.predictor = projector(dimensions, bottleneck, dimensions)
 
     def forward(self, views: Views) -> Output:

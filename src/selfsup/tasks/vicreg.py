@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -12,7 +14,6 @@ from selfsup.heads import projector
 from selfsup.joint_embedding import TwoViews
 from selfsup.losses import off_diagonal
 from selfsup.pretext import Output
-from selfsup.views import Augment
 
 
 class VICReg(TwoViews):
@@ -27,13 +28,9 @@ class VICReg(TwoViews):
 
     def __init__(
         self, backbone: Backbone, *, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0,
-        hidden: int = 512, dimensions: int = 512,
-        crop: float = 0.25, flip: float = 0.5, jitter: float = 0.8, grey: float = 0.2, turn: float = 0.0,
-        blur: float = 0.5, second_blur: float | None = None, solarise: float = 0.0,
+        hidden: int = 512, dimensions: int = 512, **views: Any,
     ) -> None:  # fmt: skip
-        first = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        expander = projector(backbone.width, hidden, dimensions, layers=3)
-        super().__init__(backbone, expander, first=first, second=first.changed(blur=second_blur, solarise=solarise))
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), **views)
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 
     def loss(self, output: Output) -> dict[str, Tensor]:
