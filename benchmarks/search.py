@@ -37,6 +37,7 @@ HELD_OUT: dict[str, tuple[float, str | None]] = {"mnist": (0.2, None), "emoji": 
 CROPS = {"crop": [0.25, 0.5, 0.8]}
 PAIRS = {"crop": [0.15, 0.25, 0.4], "jitter": [0.4, 0.8], "blur": [0.0, 0.5], "turn": [0.0, 20.0]}
 PARTS = {"crop": [0.25, 0.4, 0.6], "local_crop": [0.08, 0.15, 0.25], "local_views": [2, 4, 6], "jitter": [0.4, 0.8], "turn": [0.0, 20.0]}
+GENTLE = {"crop": [0.4, 0.6, 0.8], "local_views": [0, 2, 4], "jitter": [0.0, 0.2, 0.4], "turn": [0.0, 20.0]}
 TILES = {"gap": [0.05, 0.1, 0.2], "shift": [0.1, 0.2, 0.3], "crop": [0.5, 0.7, 0.9]}
 SPACES: dict[str, dict[str, list[Any]]] = {
     "simclr": {"crop": [0.15, 0.25, 0.4], "jitter": [0.4, 0.8], "blur": [0.0, 0.5], "temperature": [0.1, 0.2, 0.5], "turn": [0.0, 20.0]},
@@ -47,6 +48,14 @@ SPACES: dict[str, dict[str, list[Any]]] = {
     "byol": {"crop": [0.15, 0.25, 0.4], "jitter": [0.4, 0.8], "blur": [0.0, 0.5], "turn": [0.0, 20.0], "momentum": [None, 0.9, 0.99]},
     "simsiam": {"crop": [0.15, 0.25, 0.4], "jitter": [0.4, 0.8], "blur": [0.0, 0.5], "turn": [0.0, 20.0], "bottleneck": [64, 128, 256]},
     "moco": {"crop": [0.15, 0.25, 0.4], "blur": [0.0, 0.5], "turn": [0.0, 20.0], "temperature": [0.1, 0.2, 0.5], "queue": [0, 1024]},
+    "swav": {**GENTLE, "prototypes": [64, 128, 256], "dimensions": [16, 32, 64], "epsilon": [0.02, 0.03, 0.05]},
+    "dino": {
+        **GENTLE,
+        "outputs": [64, 128, 256],
+        "bottleneck": [16, 32, 64],
+        "momentum": [None, 0.9, 0.99],
+        "teacher_temperature": [0.03, 0.05],
+    },
     "rotation": {**CROPS, "every_turn": [False, True], "jitter": [0.0, 0.5]},
     "relative_location": {**TILES, "pairs": ["all", "one"], "hidden": [256, 512]},
     "jigsaw": {**TILES, "permutations": [32, 64, 128], "shufflings": [1, 4, 8]},

@@ -54,6 +54,10 @@ CASES = {
     "simsiam-vit-64": Case("simsiam", "vit", 64, 128, 3.0),
     "moco-resnet18-32": Case("moco", "resnet18-standard", 32, 256, 2.0),
     "moco-vit-64": Case("moco", "vit", 64, 128, 3.0),
+    "dino-resnet18-32": Case("dino", "resnet18-standard", 32, 256, 2.0),
+    "dino-vit-64": Case("dino", "vit", 64, 128, 3.0),
+    "swav-resnet18-32": Case("swav", "resnet18-standard", 32, 256, 2.0),
+    "swav-vit-64": Case("swav", "vit", 64, 128, 3.0),
     "mae-vit-tiny-128": Case("mae", "vit", 128, 128, 3.0),
 }
 ROWS = ("ours", "peer", "peer-tuned")
@@ -76,7 +80,7 @@ def vit(size: int) -> nn.Module:
 
     return VisionTransformer(
         img_size=size, patch_size=size // 8, embed_dim=VIT["width"], depth=VIT["depth"], num_heads=VIT["heads"], num_classes=0,
-        class_token=False, global_pool="avg",
+        class_token=False, global_pool="avg", dynamic_img_size=True,
     )  # fmt: skip
 
 
@@ -162,16 +166,16 @@ def lightly_example(case: Case, tuned: bool) -> Iterator[int]:
     if tuned and case.network != "vit":
         model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD([weight for weight in model.parameters() if weight.requires_grad], lr=0.06)
-    for x0, x1 in loaded(Listed(case.size, example.transform(case.size)), case.batch):
+    for views in loaded(Listed(case.size, example.transform(case.size)), case.batch):
         if tuned and case.network != "vit":
-            x0, x1 = x0.to(memory_format=torch.channels_last), x1.to(memory_format=torch.channels_last)
+            views = [view.to(memory_format=torch.channels_last) for view in views]
         model.before_step()
         with torch.autocast("cpu", torch.bfloat16, enabled=tuned and not OLD):
-            loss = model.loss(x0, x1)
+            loss = model.loss(*views)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        yield len(x0)
+        yield len(views[0])
 
 
 def transformers_mae(case: Case, tuned: bool) -> Iterator[int]:

@@ -22,6 +22,7 @@ ORDER = (
     "losses",
     "heads",
     "teachers",
+    "clusters",
     "joint_embedding",
     "tasks",
     "options",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from selfsup import heads
 from selfsup.backbones import Backbone
-from selfsup.heads import local_side, projector
+from selfsup.heads import projector
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.views import Augment, MultiCrop
 
@@ -54,7 +55,44 @@ class PredictedViews(TwoViews):
 
 
 class ManyViews(Pretext):
-    """Views of two sizes, `global` (B, G, D) and `local` (B, L, D) once projected, and random directions in the space they lie in.
+    """Views of two sizes, embedded a size at a time and projected in one pass: `global` (B, G, D) and `local` (B, L, D).
+
+    A subclass takes the options of the views as `**views` and hands them on; what each is, LeJEPA says. Raises ValueError for local views
+    of a side that the backbone does not take, or that would not show less than global ones.
+    """
+
+    couples_rows: ClassVar[bool] = True
+    attracted: ClassVar[str | None] = "global"
+    compared: ClassVar[bool] = False
+
+    def __init__(
+        self, backbone: Backbone, head: nn.Module, *, global_views: int = 2, local_views: int = 4, local_side: int | None = None,
+        crop: float = 0.4, local_crop: float = 0.15, flip: float = 0.5, jitter: float = 0.5, grey: float = 0.2, blur: float = 0.5,
+        turn: float = 0.0,
+    ) -> None:  # fmt: skip
+        if local_views and not 0 < local_crop <= crop:
+            raise ValueError(
+                f"local_crop is {local_crop} and crop {crop}; expected local views to show less than global ones, but something."
+            )
+        super().__init__(backbone)
+        self.projector = head
+        small = heads.local_side(backbone, local_side) if local_views else backbone.size
+        self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
+        self.multicrop = MultiCrop.around(
+            self.default_views, side=small, crop=(local_crop, crop), global_views=global_views, local_views=local_views
+        )
+
+    def views(self, batch: Batch, rng: torch.Generator) -> Views:
+        return self.crops(batch, rng, self.multicrop)
+
+    def forward(self, views: Views) -> Output:
+        embedded = [self.backbone.embed(view.flatten(0, 1)) for view in views.values()]
+        projected = self.projector(torch.cat(embedded)).split([len(rows) for rows in embedded])
+        return {name: rows.unflatten(0, views[name].shape[:2]) for name, rows in zip(views, projected, strict=True)}
+
+
+class SlicedViews(ManyViews):
+    """Views of two sizes, and random `directions` in the space they are projected to.
 
     Losses that look at a batch along random directions need the same ones in every process, and may not draw them. So every row brings
     some, drawn in `views` with the rest, and they are gathered with the rows: the batch has the same ones however it was split.
@@ -63,45 +101,26 @@ class ManyViews(Pretext):
     ValueError where it is none.
     """
 
-    couples_rows: ClassVar[bool] = True
-    attracts: ClassVar[bool] = True
-    compared: ClassVar[bool] = False
+    kind: ClassVar[str] = "redundancy"
     ENOUGH: ClassVar[int] = 64
 
-    def __init__(self, backbone: Backbone, multicrop: MultiCrop, *, hidden: int, dimensions: int, directions: int) -> None:
+    def __init__(self, backbone: Backbone, *, directions: int = 256, hidden: int = 512, dimensions: int = 64, **views: Any) -> None:
         if directions < 1:
             raise ValueError(f"directions is {directions}: the loss looks along at least one.")
-        super().__init__(backbone)
-        self.projector = projector(backbone.width, hidden, dimensions, layers=3)
-        self.multicrop, self.dimensions, self.directions = multicrop, dimensions, directions
+        super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), **views)
+        self.dimensions, self.directions = dimensions, directions
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
         shape = (len(batch["image"]), math.ceil(self.directions / self.ENOUGH), self.dimensions)
-        return {**self.crops(batch, rng, self.multicrop), "directions": torch.randn(shape, generator=rng, device=rng.device)}
+        return {**super().views(batch, rng), "directions": torch.randn(shape, generator=rng, device=rng.device)}
 
     def forward(self, views: Views) -> Output:
         crops = {name: view for name, view in views.items() if name != "directions"}
-        embedded = [self.backbone.embed(view.flatten(0, 1)) for view in crops.values()]
-        projected = self.projector(torch.cat(embedded)).split([len(rows) for rows in embedded])
-        shaped = {name: rows.unflatten(0, crops[name].shape[:2]) for name, rows in zip(crops, projected, strict=True)}
-        return {**shaped, "directions": views["directions"]}
+        return {**super().forward(crops), "directions": views["directions"]}
 
     def along(self, output: Output) -> Float[Tensor, "M D"]:
         """The directions of this step, of length 1."""
         return nn.functional.normalize(output["directions"].flatten(0, 1)[: self.directions], dim=1)
-
-
-def two_sizes(backbone: Backbone, wide: Augment, *, side: int | None, smallest: float, counts: tuple[int, int]) -> MultiCrop:
-    """So many global views as `wide` draws them, and local ones of `side` px, whose area begins at `smallest` and ends where theirs begins.
-
-    Raises ValueError for sides that the backbone does not take, and shares of the area that are in no order.
-    """
-    if not 0 < smallest <= wide.crop[0]:
-        raise ValueError(
-            f"local_crop is {smallest} and crop {wide.crop[0]}; expected local views to show less than global ones, but something."
-        )
-    small = local_side(backbone, side) if counts[1] else backbone.size
-    return MultiCrop.around(wide, side=small, crop=(smallest, wide.crop[0]), global_views=counts[0], local_views=counts[1])
 
 
 def checked_share(name: str, value: float) -> float:

@@ -26,6 +26,8 @@ TASKS = {
     "byol": "selfsup.tasks.byol:BYOL",
     "simsiam": "selfsup.tasks.simsiam:SimSiam",
     "moco": "selfsup.tasks.moco:MoCo",
+    "swav": "selfsup.tasks.swav:SwAV",
+    "dino": "selfsup.tasks.dino:DINO",
     "mae": "selfsup.tasks.mae:MaskedAutoencoder",
     "dae": "selfsup.tasks.dae:DenoisingAutoencoder",
     "vae": "selfsup.tasks.vae:VariationalAutoencoder",

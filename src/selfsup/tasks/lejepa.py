@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from selfsup.backbones import Backbone
-from selfsup.joint_embedding import ManyViews, by_view, checked_share, prediction, two_sizes
+from selfsup.joint_embedding import SlicedViews, by_view, checked_share, prediction
 from selfsup.pretext import Output
-from selfsup.views import Augment
 
 KNOTS, REACH = 17, 3.0
 """Frequencies at which the distributions are compared, and the largest: the authors' settings."""
 
 
-class LeJEPA(ManyViews):
+class LeJEPA(SlicedViews):
     """Predict a picture from each of its views, with embeddings normally distributed. Balestriero, LeCun, 2025, arXiv 2511.08544.
 
     Options: `sigreg` the weight of the distance from a normal distribution (the paper's lambda), of which the prediction gets the rest
@@ -25,17 +26,8 @@ class LeJEPA(ManyViews):
     degrees a view is turned, `jitter` the colour strength, `grey` and `blur` probabilities.
     """
 
-    kind = "redundancy"
-    attracted = "global"
-
-    def __init__(
-        self, backbone: Backbone, *, sigreg: float = 0.05, directions: int = 256, hidden: int = 512, dimensions: int = 64,
-        global_views: int = 2, local_views: int = 4, local_side: int | None = None, crop: float = 0.4, local_crop: float = 0.15,
-        flip: float = 0.5, jitter: float = 0.5, grey: float = 0.2, blur: float = 0.5, turn: float = 0.0,
-    ) -> None:  # fmt: skip
-        wide = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        crops = two_sizes(backbone, wide, side=local_side, smallest=local_crop, counts=(global_views, local_views))
-        super().__init__(backbone, crops, hidden=hidden, dimensions=dimensions, directions=directions)
+    def __init__(self, backbone: Backbone, *, sigreg: float = 0.05, **views: Any) -> None:
+        super().__init__(backbone, **views)
         self.sigreg = checked_share("sigreg", sigreg)
 
     def loss(self, output: Output) -> dict[str, Tensor]:

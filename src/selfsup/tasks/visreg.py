@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from selfsup.backbones import Backbone
-from selfsup.joint_embedding import ManyViews, by_view, checked_share, prediction, two_sizes
+from selfsup.joint_embedding import SlicedViews, by_view, checked_share, prediction
 from selfsup.pretext import Output
-from selfsup.views import Augment
 
 STEADY = 1e-4
 """Added to a standard deviation that is divided by."""
 
 
-class VISReg(ManyViews):
+class VISReg(SlicedViews):
     """Predict a picture from each of its views, its embeddings centred, scaled and normally spread. Wu et al., 2026, arXiv 2606.02572.
 
     Options: `regularity` the weight of what keeps embeddings apart (the paper's lambda), of which the prediction gets the rest to 1, and
     within it `centre`, `scale` and `shape`; the others are those of LeJEPA (`selfsup tasks lejepa`).
     """
 
-    kind = "redundancy"
-    attracted = "global"
-
     def __init__(
-        self, backbone: Backbone, *, regularity: float = 0.6, centre: float = 1.0, scale: float = 1.0, shape: float = 1.0,
-        directions: int = 256, hidden: int = 512, dimensions: int = 64, global_views: int = 2, local_views: int = 4,
-        local_side: int | None = None, crop: float = 0.4, local_crop: float = 0.15, flip: float = 0.5, jitter: float = 0.5,
-        grey: float = 0.2, blur: float = 0.5, turn: float = 0.0,
-    ) -> None:  # fmt: skip
-        wide = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
-        crops = two_sizes(backbone, wide, side=local_side, smallest=local_crop, counts=(global_views, local_views))
-        super().__init__(backbone, crops, hidden=hidden, dimensions=dimensions, directions=directions)
+        self, backbone: Backbone, *, regularity: float = 0.6, centre: float = 1.0, scale: float = 1.0, shape: float = 1.0, **views: Any
+    ) -> None:
+        super().__init__(backbone, **views)
         self.regularity = checked_share("regularity", regularity)
         self.centre, self.scale, self.shape = centre, scale, shape
 
