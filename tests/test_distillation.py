@@ -330,3 +330,23 @@ def test_a_resumed_run_has_its_queue(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert int(one["place"]) == 8 * 32 % 50
+
+
+# Frozen patches -------------------------------------------------------------------------------------------------------------------
+
+
+def test_frozen_patches_stay_as_they_began_and_all_else_is_trained() -> None:
+    task = make("moco", backbone="compact_vit", frozen_patches=True)
+    patches = {f"backbone.model.patch_embed.{name}": weight.clone() for name, weight in task.backbone.model.patch_embed.named_parameters()}
+    optimizer = make_optimizer(task, "adamw", rate=0.01, decay=0.1)
+    before = {name: weight.clone() for name, weight in task.named_parameters() if not name.startswith("teacher")}
+    torch.autograd.backward(sum(task.loss(task(task.views(batch(), rng()))).values()))
+    optimizer.step()
+    moved = {name for name, weight in task.named_parameters() if name in before and not torch.equal(weight, before[name])}
+    assert len(patches) == 2
+    assert before.keys() - moved == patches.keys()
+
+
+def test_frozen_patches_need_a_layer_of_patches() -> None:
+    with pytest.raises(ValueError, match="'compact_convnet' projects no patches: take compact_vit"):
+        make("moco", frozen_patches=True)

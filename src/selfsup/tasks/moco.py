@@ -27,7 +27,8 @@ class MoCo(TwoViews):
 
     Options: `queue` is how many keys are remembered (0 for none); `predictor` whether there is one (not in version 2); `temperature` of
     the cosine; `momentum` of the teacher at the start, by default what suits the length of the run; `hidden` and `dimensions` of projector
-    and predictor; the others are those of Barlow Twins (`selfsup tasks barlow_twins`).
+    and predictor; `frozen_patches` keeps the layer of a ViT that projects patches as it begins (section 4.2: large batches are unstable by
+    it); the others are those of Barlow Twins (`selfsup tasks barlow_twins`).
     """
 
     loss_falls = False  # it rises while a queue fills; `blind_loss` knows how full it is
@@ -39,10 +40,12 @@ class MoCo(TwoViews):
 
     def __init__(
         self, backbone: Backbone, *, queue: int = 0, predictor: bool = True, temperature: float = 0.2, momentum: float | None = None,
-        hidden: int = 512, dimensions: int = 128, **views: Any,
+        hidden: int = 512, dimensions: int = 128, frozen_patches: bool = False, **views: Any,
     ) -> None:  # fmt: skip
         if queue < 0:
             raise ValueError(f"queue={queue}: expected how many keys are remembered, 0 for none.")
+        if frozen_patches:
+            freeze_patches(backbone)
         super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), **views)
         self.predictor = projector(dimensions, hidden, dimensions, normalise_last=True) if predictor else nn.Identity()
         self.teacher = Teacher(self, "backbone", "projector", own_statistics=queue == 0)
@@ -83,6 +86,14 @@ class MoCo(TwoViews):
         self.keys.index_copy_(0, places, fresh.to(self.keys.dtype))
         self.owners.index_copy_(0, places, owners)
         self.place.copy_((self.place + len(fresh)) % room)
+
+
+def freeze_patches(backbone: Backbone) -> None:
+    """Train all but the layer that projects patches. Raises ValueError where there is none."""
+    layer = getattr(getattr(backbone, "model", None), "patch_embed", None)
+    if not isinstance(layer, nn.Module):
+        raise ValueError(f"frozen_patches=true, and {backbone.name!r} projects no patches: take compact_vit, or a ViT or Swin of timm's.")
+    layer.requires_grad_(False)
 
 
 def recognition(
