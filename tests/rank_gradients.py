@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from selfsup.train.precision import Kernels
 from selfsup.train.step import Step
 
 
-def main(folder: Path, dtype: torch.dtype) -> None:
+def main(folder: Path) -> None:
     with world() as ranks:
-        for name in TASKS:
+        for name, dtype in itertools.product(TASKS, (torch.float32, torch.float64)):
             kind = find_task(name)
             if kind.modality == "text":
                 continue
@@ -47,7 +48,7 @@ def main(folder: Path, dtype: torch.dtype) -> None:
             step = Step(task, forward, Kernels(), ranks, torch.device("cpu"))
             optimizer = torch.optim.SGD(task.parameters(), lr=0.01)
             curve, gradients = [], {}
-            for number in range(5):
+            for number in range(3):
                 optimizer.zero_grad()
                 terms, _ = step.gradients([own])
                 total = torch.stack(list(terms.values())).sum() / ranks.size
@@ -58,9 +59,9 @@ def main(folder: Path, dtype: torch.dtype) -> None:
                     gradients = {part: parameter.grad.clone() for part, parameter in task.named_parameters() if parameter.grad is not None}
                 optimizer.step()
             if ranks.leads:
-                torch.save({"gradients": gradients, "curve": curve}, folder / f"{name}-{ranks.size}.pt")
+                torch.save({"gradients": gradients, "curve": curve}, folder / f"{name}-{str(dtype).removeprefix('torch.')}-{ranks.size}.pt")
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(Path(sys.argv[1]), getattr(torch, sys.argv[2]))
+    main(Path(sys.argv[1]))

@@ -52,6 +52,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("selfsup.finetuning.recipe.FEWEST_STEPS", 6)
     monkeypatch.setattr("selfsup.finetuning.recipe.MOST_STEPS", 6)
+    monkeypatch.setattr("selfsup.evaluation.baselines.INITIALISATIONS", 2)  # untrained networks take most of the time
     return tmp_path
 
 
