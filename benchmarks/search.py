@@ -56,6 +56,7 @@ SPACES: dict[str, dict[str, list[Any]]] = {
         "momentum": [None, 0.9, 0.99],
         "teacher_temperature": [0.03, 0.05],
     },
+    "ibot": {**GENTLE, "hidden_patches": [0.15, 0.3, 0.5], "patches": [0.3, 1.0], "momentum": [None, 0.9, 0.99]},
     "rotation": {**CROPS, "every_turn": [False, True], "jitter": [0.0, 0.5]},
     "relative_location": {**TILES, "pairs": ["all", "one"], "hidden": [256, 512]},
     "jigsaw": {**TILES, "permutations": [32, 64, 128], "shufflings": [1, 4, 8]},

@@ -12,7 +12,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from selfsup.clusters import assigned
+from selfsup.clusters import assigned, crossed_entropy
 from selfsup.pretraining import pretrain
 from selfsup.train.distributed import World
 from selfsup.train.precision import Kernels
@@ -37,9 +37,10 @@ def test_dino_equals_lightly_with_its_centre_over_several_steps() -> None:
 def test_with_sinkhorn_the_answers_of_each_view_are_made_even() -> None:
     task = make("dino", outputs=5, first_temperature=0.06)
     answers = torch.rand(9, 2, 5, generator=rng(1))
-    targets = task.targets(answers)
-    for view in range(2):
-        torch.testing.assert_close(targets[:, view], assigned(answers[:, view], epsilon=0.06, iterations=3))
+    scores = torch.rand(9, 2, 5, generator=rng(2))
+    targets = torch.stack([assigned(answers[:, view], epsilon=0.06, iterations=3) for view in range(2)], dim=1)
+    loss = task.loss({"global": scores, "teacher": answers})["answers"]
+    torch.testing.assert_close(loss, crossed_entropy(targets, scores, 0.1))
 
 
 def test_the_teacher_gets_no_gradient_and_sees_the_large_views_only() -> None:
@@ -65,12 +66,12 @@ def test_views_have_the_sizes_asked_for() -> None:
 
 def test_the_teachers_temperature_rises_and_then_stays() -> None:
     task = make("dino", outputs=3, warm_up=0.5, teacher_temperature=0.07, centring="mean")
-    answers = torch.tensor([[[0.1, 0.0, -0.1]]])
+    answers = torch.tensor([[0.1, 0.0, -0.1]])
     for progress, temperature in ((0.0, 0.04), (0.25, 0.055), (0.5, 0.07), (1.0, 0.07)):
         task.progress.fill_(progress)
-        torch.testing.assert_close(task.targets(answers), (answers / temperature).softmax(-1))
+        torch.testing.assert_close(task.spread(answers, task.centre), (answers / temperature).softmax(-1))
     at_once = make("dino", outputs=3, warm_up=0, teacher_temperature=0.07, centring="mean")
-    torch.testing.assert_close(at_once.targets(answers), (answers / 0.07).softmax(-1))
+    torch.testing.assert_close(at_once.spread(answers, at_once.centre), (answers / 0.07).softmax(-1))
 
 
 def test_the_centre_is_that_of_all_micro_batches() -> None:

@@ -160,7 +160,7 @@ def test_simmim_head_equals_transformers() -> None:
     peer.decoder[0].load_state_dict(task.predict.state_dict())
     views = task.views(batch(side=32), rng())
     output = task(views)
-    last = task.backbone.features(task.masked(views["image"], output["mask"]))[task.backbone.layers[-1]]
+    last = task.backbone.features(task.masked(views["image"], output["mask"], task.backbone))[task.backbone.layers[-1]]
     torch.testing.assert_close(output["prediction"], peer.decoder(last))
 
 
@@ -168,17 +168,17 @@ def test_a_learned_square_is_a_learned_token_to_a_vit() -> None:
     """All masked patches enter the first block as one and the same token, apart from their positions, and it is trained."""
     task = simmim(32).eval()
     views = task.views(batch(side=32), rng())
-    masked = task.masked(views["image"], patch_mask(views["hidden"], shape=(32, 32), patch=task.unit))
+    masked = task.masked(views["image"], patch_mask(views["hidden"], shape=(32, 32), patch=task.unit), task.backbone)
     normalised = task.backbone.normalise(masked)
     torch.testing.assert_close(
-        normalised[:, :, :4, :4][views["hidden"][:, 0] == 0], task.token.expand(int((views["hidden"][:, 0] == 0).sum()), -1, -1, -1)
+        normalised[:, :, :4, :4][views["hidden"][:, 0] == 0], task.masked.token.expand(int((views["hidden"][:, 0] == 0).sum()), -1, -1, -1)
     )
     tokens = task.backbone.projected(normalised, None)  # type: ignore[operator]
     alike = tokens.gather(1, views["hidden"][:, :, None].expand(-1, -1, tokens.shape[2]))
     torch.testing.assert_close(alike, alike[:1, :1].expand_as(alike), atol=1e-5, rtol=0.0)
     task.loss(task(views))["reconstruction"].backward()  # type: ignore[no-untyped-call]
-    assert task.token.grad is not None
-    assert task.token.grad.abs().sum() > 0
+    assert task.masked.token.grad is not None
+    assert task.masked.token.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(("backbone", "size"), [("compact_vit", 32), ("compact_convnet", 32), ("compact_convnet", 28), ("resnet18", 32)])

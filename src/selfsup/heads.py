@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from selfsup.backbones import BACKBONES, Backbone, TextBackbone
@@ -60,6 +60,26 @@ class _Capped(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return torch.where(ctx.beyond & (gradient < 0), 0.0, gradient), None
+
+
+class MaskedPixels(nn.Module):
+    """A learned square of the backbone's stride, in normalised units, that stands where pixels are hidden. SimMIM, arXiv 2111.09886.
+
+    Learned in pixels, and not behind the patch embedding as in the paper, so that it works on any backbone. A ViT's patch embedding is
+    linear, so there it is a learned token too, but one out of those that some patch would give (with grey patches of 4 px, 16
+    dimensions of them).
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(backbone.channels, backbone.stride, backbone.stride) * 0.02)
+
+    def forward(self, image: Float[Tensor, "B C h w"], mask: Bool[Tensor, "B 1 h w"], backbone: Backbone) -> Float[Tensor, "B C h w"]:
+        """The pictures in [0, 1] with the learned square in place of what the mask hides. 0 is the mean of the data."""
+        stride = self.token.shape[-1]
+        down, across = (-(-side // stride) for side in image.shape[2:])
+        tiled = (backbone.mean + backbone.std * self.token).repeat(1, 1, down, across)[:, :, : image.shape[2], : image.shape[3]]
+        return torch.where(mask, tiled, image)
 
 
 class PixelDecoder(nn.Module):

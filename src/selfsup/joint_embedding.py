@@ -86,9 +86,12 @@ class ManyViews(Pretext):
         return self.crops(batch, rng, self.multicrop)
 
     def forward(self, views: Views) -> Output:
-        embedded = [self.backbone.embed(view.flatten(0, 1)) for view in views.values()]
-        projected = self.projector(torch.cat(embedded)).split([len(rows) for rows in embedded])
-        return {name: rows.unflatten(0, views[name].shape[:2]) for name, rows in zip(views, projected, strict=True)}
+        return self.projected({name: self.backbone.embed(view.flatten(0, 1)) for name, view in views.items()}, len(views["global"]))
+
+    def projected(self, embedded: dict[str, Float[Tensor, "N D"]], rows: int) -> Output:
+        """What the head makes of all views' embeddings in one pass, (B, V, D) again by the same names. `rows` is B."""
+        parts = self.projector(torch.cat(list(embedded.values()))).split([len(part) for part in embedded.values()])
+        return {name: part.unflatten(0, (rows, -1)) for name, part in zip(embedded, parts, strict=True)}
 
 
 class SlicedViews(ManyViews):

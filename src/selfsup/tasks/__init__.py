@@ -28,6 +28,7 @@ TASKS = {
     "moco": "selfsup.tasks.moco:MoCo",
     "swav": "selfsup.tasks.swav:SwAV",
     "dino": "selfsup.tasks.dino:DINO",
+    "ibot": "selfsup.tasks.ibot:IBOT",
     "mae": "selfsup.tasks.mae:MaskedAutoencoder",
     "dae": "selfsup.tasks.dae:DenoisingAutoencoder",
     "vae": "selfsup.tasks.vae:VariationalAutoencoder",

@@ -56,20 +56,26 @@ class DINO(ManyViews):
         return {**super().forward(views), "teacher": answers}
 
     def loss(self, output: Output) -> dict[str, Tensor]:
-        return {"answers": crossed_entropy(self.targets(output["teacher"]), by_view(output).transpose(0, 1), self.temperature)}
+        targets = torch.stack([self.spread(answers, self.centre) for answers in output["teacher"].unbind(1)], dim=1)
+        return {"answers": crossed_entropy(targets, by_view(output).transpose(0, 1), self.temperature)}
 
     @torch.no_grad()
-    def targets(self, answers: Float[Tensor, "B G K"]) -> Float[Tensor, "B G K"]:
+    def spread(self, answers: Float[Tensor, "N K"], centre: Float[Tensor, " K"]) -> Float[Tensor, "N K"]:
         """The teacher's answers as shares that sum to 1, spread over all of them and sharpened."""
         share = 1.0 if self.warm_up <= 0 else min(1.0, float(self.progress) / self.warm_up)
         temperature = self.first + (self.last - self.first) * share
         if self.centring == "sinkhorn":
-            return torch.stack([assigned(view, epsilon=temperature, iterations=3) for view in answers.unbind(1)], dim=1)
-        return F.softmax((answers - self.centre) / temperature, dim=-1)
+            return assigned(answers, epsilon=temperature, iterations=3)
+        return F.softmax((answers - centre) / temperature, dim=-1)
 
     def after_step(self, output: Output) -> None:
-        self.centre.lerp_(output["teacher"].mean(dim=(0, 1)).to(self.centre), 1 - CENTRE)
+        follow(self.centre, output["teacher"])
         self.teacher.follow(self, momentum_at(self.progress, self.steps, start=self.momentum))
 
-    def blind_loss(self, rows: int) -> float:
+    def blind_loss(self, rows: int) -> float | None:
         return math.log(len(self.centre))
+
+
+def follow(centre: Float[Tensor, " K"], answers: Float[Tensor, "B V K"]) -> None:
+    """Move a running centre towards the mean of a batch's answers. DINO, equation 4."""
+    centre.lerp_(answers.mean(dim=(0, 1)).to(centre), 1 - CENTRE)

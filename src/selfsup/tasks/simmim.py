@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from selfsup.backbones import Backbone
+from selfsup.heads import MaskedPixels
 from selfsup.losses import weighted_mean
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.views import Augment, paint, patch_mask, random_patches
@@ -16,10 +16,9 @@ from selfsup.views import Augment, paint, patch_mask, random_patches
 class SimMIM(Pretext):
     """Predict masked pixels from the whole picture, masked patches replaced. Xie et al., CVPR 2022, arXiv 2111.09886.
 
-    What replaces a masked patch is learned in pixels, one square of the backbone's stride, and not behind the patch embedding as in
-    the paper, so that it works on any backbone. A ViT's patch embedding is linear, so there it is a learned token too, but one out of
-    those that some patch would give (with grey patches of 4 px, 16 dimensions of them). Pixels are predicted by one 1x1 convolution
-    and a pixel shuffle from the last map, normalised by the data's mean and deviation; the loss is the L1 distance on masked ones.
+    What replaces a masked patch is one learned square of pixels, so that it works on any backbone. Pixels are predicted by one 1x1
+    convolution and a pixel shuffle from the last map, normalised by the data's mean and deviation; the loss is the L1 distance on
+    masked ones.
 
     Options: `hidden` is the share of units that is masked, drawn for each picture; `unit` the side of one in px, a multiple of the
     stride (by default nearest to a sixth of the picture, the paper's 32 px of 192); `crop` is the smallest share of area (.67 in the
@@ -39,7 +38,7 @@ class SimMIM(Pretext):
                 f"through from its neighbours. Give a multiple of {stride}."
             )
         self.units = (-(-backbone.size // self.unit)) ** 2
-        self.token = nn.Parameter(torch.randn(backbone.channels, stride, stride) * 0.02)
+        self.masked = MaskedPixels(backbone)
         self.predict = nn.Conv2d(backbone.width, stride**2 * backbone.channels, 1)
         self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=0.0, grey=0.0)
 
@@ -50,17 +49,10 @@ class SimMIM(Pretext):
     def forward(self, views: Views) -> Output:
         size = self.backbone.size
         mask = patch_mask(views["hidden"], shape=(size, size), patch=self.unit)
-        last = self.backbone.features(self.masked(views["image"], mask))[self.backbone.layers[-1]]
+        last = self.backbone.features(self.masked(views["image"], mask, self.backbone))[self.backbone.layers[-1]]
         # A map of ceil(size / stride) positions may reach beyond the picture.
         prediction = F.pixel_shuffle(self.predict(last), self.backbone.stride)[:, :, :size, :size]
         return {"prediction": prediction, "target": self.backbone.normalise(views["image"]), "mask": mask}
-
-    def masked(self, image: Float[Tensor, "B C S S"], mask: Bool[Tensor, "B 1 S S"]) -> Float[Tensor, "B C S S"]:
-        """The pictures with the learned square in place of what the mask hides. The square is in normalised units: 0 is the mean."""
-        size, stride = self.backbone.size, self.backbone.stride
-        times = -(-size // stride)
-        tiled = (self.backbone.mean + self.backbone.std * self.token).repeat(1, 1, times, times)[:, :, :size, :size]
-        return torch.where(mask, tiled, image)
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         return {"reconstruction": weighted_mean((output["prediction"] - output["target"]).abs(), output["mask"])}
