@@ -77,6 +77,8 @@ STABLE_IMAGENETTE = Source(
 _LIGHTLY = {"crop": 0.08, "jitter": 0.5}
 _ASYMMETRIC = {"crop": 0.08, "jitter": 0.5, "blur": 0.0, "solarise": 0.2}
 _MULTICROP = {"global_views": 2, "local_views": 6, "crop": 0.3, "local_crop": 0.05, "local_side": 96, "jitter": 0.5}
+_PARTS = {"global_views": 2, "local_views": 6, "local_crop": 0.05, "local_side": 64, "blur": 0.5}
+_CENTRE = {"centring": "mean", "hidden": 2048, "bottleneck": 256, "teacher_temperature": 0.04}
 _SIMCLR = {"temperature": 0.5, "hidden": 512, "dimensions": 128, **_LIGHTLY}
 _MAE = {"hidden": 0.75, "decoder_width": 512, "decoder_depth": 1, "decoder_heads": 16, "normalise": False}
 _VIT, _RESNET = "vit_small_patch16_224", "resnet18"
@@ -95,14 +97,17 @@ FIGURES = [
     Figure(SOLO_CIFAR, "SimCLR", 90.7, "simclr", 1000, _RESNET, 256,
            {"temperature": 0.2, "hidden": 2048, "dimensions": 256, "crop": 0.08, "jitter": 1.0, "blur": 0.5}),
     Figure(LIGHTLY_IMAGENETTE, "SimCLR", 83.5, "simclr", 200, _RESNET, 256, _SIMCLR),
-    Figure(LIGHTLY_IMAGENETTE, "DINO", 87.3, "dino", 200, _RESNET, 256),
+    Figure(LIGHTLY_IMAGENETTE, "DINO", 87.3, "dino", 200, _RESNET, 256,
+           {**_PARTS, **_CENTRE, "outputs": 2048, "crop": 0.4, "jitter": 0.5, "momentum": 0.99}),
     Figure(LIGHTLY_IMAGENETTE, "MAE", 45.4, "mae", 200, _VIT, 256, _MAE),
     Figure(LIGHTLY_IMAGENETTE, "SimCLR", 88.9, "simclr", 800, _RESNET, 256, _SIMCLR),
-    Figure(LIGHTLY_IMAGENETTE, "SwAV", 90.2, "swav", 800, _RESNET, 256),
+    Figure(LIGHTLY_IMAGENETTE, "SwAV", 90.2, "swav", 800, _RESNET, 256,
+           {**_PARTS, "prototypes": 3000, "hidden": 2048, "dimensions": 128, "epsilon": 0.05, "crop": 0.14, "jitter": 0.8}),
     Figure(LIGHTLY_IMAGENETTE, "MAE", 61.0, "mae", 800, _VIT, 256, _MAE),
     Figure(STABLE_IMAGENETTE, "VISReg", 90.2, "visreg", 200, _VIT, 128, _MULTICROP),
     Figure(STABLE_IMAGENETTE, "LeJEPA", 87.1, "lejepa", 200, _VIT, 128, {**_MULTICROP, "sigreg": 0.02, "directions": 1024}),
-    Figure(STABLE_IMAGENETTE, "DINO", 86.1, "dino", 200, _VIT, 128),
+    Figure(STABLE_IMAGENETTE, "DINO", 86.1, "dino", 200, _VIT, 128,
+           {**_MULTICROP, **_CENTRE, "outputs": 65536, "normalise": False, "crop": 0.4, "blur": 0.5}),
     Figure(STABLE_IMAGENETTE, "MAE", 84.1, "mae", 200, _VIT, 128, {**_MAE, "decoder_depth": 8, "normalise": True}),
     Figure(STABLE_IMAGENETTE, "SimCLR", 74.9, "simclr", 200, _VIT, 256,
            {"temperature": 0.2, "hidden": 2048, "dimensions": 256, "crop": 0.08, "jitter": 0.5, "blur": 0.5}),

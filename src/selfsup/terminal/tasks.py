@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from rich.text import Text
 
@@ -100,4 +100,6 @@ def _millions(count: int) -> str:
 
 
 def _type_name(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, get_args(kind)))
     return kind.__name__ if isinstance(kind, type) else str(kind)
