@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,23 @@ def test_every_task_of_the_table_is_one_file() -> None:
         classes = {node.name for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)}
         assert file.parent == SOURCE / "tasks", f"task {name} lives in {file}"
         assert attribute in classes, f"{file} has no {attribute}"
+
+
+def test_no_two_tasks_share_six_lines() -> None:
+    """What two tasks share has a place of its own. Imports are no code, and blank lines do not count."""
+    runs = {file.name: _runs(file, 6) for file in sorted((SOURCE / "tasks").glob("*.py")) if file.name != "__init__.py"}
+    shared = {(one, other): both for one, other in combinations(runs, 2) if (both := runs[one] & runs[other])}
+    assert not shared
+
+
+def _runs(file: Path, length: int) -> set[tuple[str, ...]]:
+    """Every run of so many lines of code in a file."""
+    text = file.read_text(encoding="utf-8")
+    imported = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = [line.strip() for number, line in enumerate(text.splitlines(), start=1) if line.strip() and number not in imported]
+    return {tuple(lines[start : start + length]) for start in range(len(lines) - length + 1)}

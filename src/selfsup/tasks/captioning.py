@@ -35,15 +35,8 @@ class Captioning(PairPretext):
     shares_space = False
 
     def __init__(
-        self,
-        backbone: PairBackbone,
-        *,
-        depth: int = 2,
-        parallel: float = 0.0,
-        crop: float = 0.6,
-        flip: float = 0.0,
-        jitter: float = 0.0,
-    ) -> None:
+        self, backbone: PairBackbone, *, depth: int = 2, parallel: float = 0.0, crop: float = 0.6, flip: float = 0.0, jitter: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         text = backbone.text
         if not text.causal or text.embedding.embedding_dim != text.width:

@@ -31,17 +31,9 @@ class ContextEncoder(Pretext):
     kind = "generative"
 
     def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        hole: Literal["blobs", "centre"] = "blobs",
-        least: float = 0.2,
-        most: float = 0.3,
-        overlap: float = 10.0,
-        width: int = 16,
-        crop: float = 0.5,
-        flip: float = 0.5,
-    ) -> None:
+        self, backbone: Backbone, *, hole: Literal["blobs", "centre"] = "blobs", least: float = 0.2, most: float = 0.3,
+        overlap: float = 10.0, width: int = 16, crop: float = 0.5, flip: float = 0.5,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         self.hole, self.share, self.overlap = hole, (least, most), overlap
         self.reach = max(1, round(backbone.size / 32)) if hole == "centre" else 0

@@ -28,18 +28,9 @@ class DenoisingAutoencoder(Pretext):
     kind = "generative"
 
     def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        corruption: Literal["gaussian", "masking", "salt_and_pepper"] = "masking",
-        strength: float = 0.4,
-        patch: int = 4,
-        corrupted: float = 1.0,
-        untouched: float = 1.0,
-        width: int = 16,
-        crop: float = 0.5,
-        flip: float = 0.5,
-    ) -> None:
+        self, backbone: Backbone, *, corruption: Literal["gaussian", "masking", "salt_and_pepper"] = "masking", strength: float = 0.4,
+        patch: int = 4, corrupted: float = 1.0, untouched: float = 1.0, width: int = 16, crop: float = 0.5, flip: float = 0.5,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         if min(corrupted, untouched) < 0 or corrupted == untouched == 0:
             raise ValueError(f"corrupted={corrupted} and untouched={untouched} weigh errors: expected 0 or more, and not 0 for both.")

@@ -36,19 +36,9 @@ class Jigsaw(Pretext):
     permutations: Tensor
 
     def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        permutations: int = 64,
-        set_seed: int = 0,
-        shufflings: int = 4,
-        gap: float = 0.1,
-        shift: float = 0.2,
-        grey: float = 0.66,
-        hidden: int = 512,
-        crop: float = 0.7,
-        flip: float = 0.5,
-    ) -> None:
+        self, backbone: Backbone, *, permutations: int = 64, set_seed: int = 0, shufflings: int = 4, gap: float = 0.1, shift: float = 0.2,
+        grey: float = 0.66, hidden: int = 512, crop: float = 0.7, flip: float = 0.5,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         if shufflings < 1:
             raise ValueError(f"shufflings is {shufflings}; expected at least 1, the number of permutations a picture is asked about.")

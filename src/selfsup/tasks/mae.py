@@ -33,19 +33,9 @@ class MaskedAutoencoder(Pretext):
     prefers_patches = True
 
     def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        hidden: float | None = None,
-        unit: int | None = None,
-        decoder_width: int = 128,
-        decoder_depth: int = 2,
-        decoder_heads: int = 4,
-        width: int = 16,
-        normalise: bool = True,
-        crop: float = 0.2,
-        flip: float = 0.5,
-    ) -> None:
+        self, backbone: Backbone, *, hidden: float | None = None, unit: int | None = None, decoder_width: int = 128,
+        decoder_depth: int = 2, decoder_heads: int = 4, width: int = 16, normalise: bool = True, crop: float = 0.2, flip: float = 0.5,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         if backbone.patch is not None and unit not in (None, backbone.patch):
             raise ValueError(f"unit={unit} px, but {backbone.name!r} hides whole patches of {backbone.patch} px; leave unit out.")

@@ -30,16 +30,9 @@ class MaskedLanguageModel(TextPretext):
     learning_rate = 2.8e-3
 
     def __init__(
-        self,
-        backbone: TextBackbone,
-        *,
-        rate: float = 0.15,
-        whole_words: bool = False,
-        spans: bool = False,
-        masked: float = 0.8,
-        random: float = 0.1,
-        within_documents: bool = False,
-    ) -> None:
+        self, backbone: TextBackbone, *, rate: float = 0.15, whole_words: bool = False, spans: bool = False, masked: float = 0.8,
+        random: float = 0.1, within_documents: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         if backbone.causal:
             raise ValueError(f"{backbone.name!r} is a decoder, whose tokens see no later ones; take an encoder, such as bert-mini.")

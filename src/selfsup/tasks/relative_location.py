@@ -34,17 +34,9 @@ class RelativeLocation(Pretext):
     cells: Tensor
 
     def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        pairs: Literal["all", "one"] = "all",
-        gap: float = 0.1,
-        shift: float = 0.2,
-        grey: float = 0.66,
-        hidden: int = 512,
-        crop: float = 0.7,
-        flip: float = 0.0,
-    ) -> None:
+        self, backbone: Backbone, *, pairs: Literal["all", "one"] = "all", gap: float = 0.1, shift: float = 0.2, grey: float = 0.66,
+        hidden: int = 512, crop: float = 0.7, flip: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         self.pairs = pairs
         self.grid = grid_of(backbone.size, side=3, gap=gap, shift=shift)

@@ -31,15 +31,9 @@ class SigLIP(PairPretext):
     learning_rate = 1e-3
 
     def __init__(
-        self,
-        backbone: PairBackbone,
-        *,
-        scale: float = 10.0,
-        bias: float = -10.0,
-        crop: float = 0.6,
-        flip: float = 0.0,
+        self, backbone: PairBackbone, *, scale: float = 10.0, bias: float = -10.0, crop: float = 0.6, flip: float = 0.0,
         jitter: float = 0.0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         self.scale = LearnedScale(scale, most=1000.0)  # the paper sets no limit; this one only keeps numbers finite
         self.bias = nn.Parameter(torch.tensor(bias))

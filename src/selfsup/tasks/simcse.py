@@ -34,14 +34,9 @@ class SimCSE(TextPretext):
     learning_rate = 2.8e-3
 
     def __init__(
-        self,
-        backbone: TextBackbone,
-        *,
-        positives: Literal["stretches", "dropout"] = "stretches",
-        temperature: float = 0.05,
-        dropout: float = 0.1,
-        shortest: int = 8,
-    ) -> None:
+        self, backbone: TextBackbone, *, positives: Literal["stretches", "dropout"] = "stretches", temperature: float = 0.05,
+        dropout: float = 0.1, shortest: int = 8,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         if not 0 <= dropout < 1 or (dropout == 0 and positives == "dropout"):
             raise ValueError(

@@ -41,18 +41,9 @@ class VariationalAutoencoder(Pretext):
     learning_rate = 1e-3
 
     def __init__(
-        self,
-        backbone: Backbone,
-        *,
-        latent: int = 128,
-        beta: float = 0.3,
-        warm_up: float = 0.3,
-        free_bits: float = 0.1,
-        scale: float = 0.1,
-        width: int = 16,
-        crop: float = 0.8,
-        flip: float = 0.5,
-    ) -> None:
+        self, backbone: Backbone, *, latent: int = 128, beta: float = 0.3, warm_up: float = 0.3, free_bits: float = 0.1,
+        scale: float = 0.1, width: int = 16, crop: float = 0.8, flip: float = 0.5,
+    ) -> None:  # fmt: skip
         super().__init__(backbone)
         if latent < 1 or scale <= 0 or min(beta, warm_up, free_bits) < 0:
             raise ValueError(
