@@ -104,11 +104,7 @@ class IBOT(DINO):
     def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         views = self.views(batch, rng)
         first = views["global"][:, 0]
-        return {
-            "hidden": paint(first, views["hidden"], patch=self.backbone.stride, value=0.5),
-            "whole": first,
-            "other": views["global"][:, 1],
-        }
+        return {"hidden": paint(first, views["hidden"], patch=self.backbone.stride, value=0.5), "whole": first}
 
 
 def loneliness(rows: Float[Tensor, "B D"]) -> Float[Tensor, ""]:
