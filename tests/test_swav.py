@@ -87,7 +87,7 @@ def test_views_of_two_sizes_give_cosines() -> None:
 def warned(folder: Path, **options: Any) -> list[str]:
     """The kinds of warnings of a short run on digits."""
     images: np.ndarray[Any, Any] = load_digits().images[:600] / 16.0
-    asked: dict[str, Any] = {"size": 8, "steps": 100, "batch_size": 64, "learning_rate": 5e-3, "precision": "fp32"}
+    asked: dict[str, Any] = {"size": 8, "steps": 60, "batch_size": 64, "learning_rate": 5e-3, "precision": "fp32"}
     run = pretrain(images, task="swav", out=folder, options={"flip": 0, "prototypes": 32, "dimensions": 16, **options}, **asked)
     return [entry["kind"] for entry in map(json.loads, run.metrics_file.read_text().splitlines()) if "kind" in entry]
 
