@@ -8,9 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from selfsup.tasks.mae import MapDecoder, MaskedAutoencoder, patches, unpatched, whole_units
+from selfsup.tasks.mae import MapDecoder, MaskedAutoencoder
 from selfsup.tasks.simmim import SimMIM
-from selfsup.views import patch_mask
+from selfsup.views import patch_mask, patches, unpatched, whole_units
 from small_tasks import batch, make, rng
 
 # Masked autoencoder ---------------------------------------------------------------------------------------------------------------

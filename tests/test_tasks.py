@@ -45,10 +45,10 @@ def test_tasks_work_on_a_vit_and_on_a_resnet(task: Pretext) -> None:
     assert torch.isfinite(torch.stack(list(resnet.loss(resnet(resnet.views(batch(), rng()))).values()))).all()
 
 
-def test_generative_tasks_and_puzzles_show_pictures(task: Pretext) -> None:
+def test_tasks_that_hide_or_spoil_show_pictures(task: Pretext) -> None:
     with torch.no_grad():
         made = task.eval().show(batch(), rng())
-    assert bool(made) == (task.kind in ("generative", "puzzle") or isinstance(task, IBOT))  # it hides something
+    assert bool(made) == (task.kind in ("generative", "puzzle", "latent prediction") or isinstance(task, IBOT))  # it hides something
     for picture in made.values():
         assert picture.is_floating_point()
         assert picture.ndim == 4

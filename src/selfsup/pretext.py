@@ -114,7 +114,7 @@ class Pretext(nn.Module):
     def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Pictures of what the task asked, what the network made of it and what was there, name to `(B, C, h, w)` in [0, 1].
 
-        Generative tasks, puzzles and those that hide something show them; other tasks show nothing.
+        Tasks that hide, spoil or shuffle show them; other tasks show nothing.
         """
         return {}
 

@@ -61,11 +61,11 @@ def _statistics(part: nn.Module) -> list[Tensor]:
     return [buffer for buffer in part.buffers() if buffer.is_floating_point()]
 
 
-def momentum_at(progress: Tensor, steps: Tensor, *, start: float | None, most: float = 0.996) -> float:
+def momentum_at(progress: Tensor, steps: Tensor, *, start: float | None, horizon: float = HORIZON, most: float = 0.996) -> float:
     """The momentum at this point of a run, from `start` to 1 along a cosine. Grill et al., NeurIPS 2020, arXiv 2006.07733, section 3.3.
 
-    Without a `start` it is 1 - 1 / (.05 steps), and never above `most`, which papers take for runs of 10⁵ steps and more: a teacher that
-    remembers longer than the run is long stays what it was when nothing was learned.
+    Without a `start` it is 1 - 1 / (`horizon` × steps), and never above `most`, which papers take for runs of 10⁵ steps and more: a teacher
+    that remembers longer than the run is long stays what it was when nothing was learned.
     """
-    first = min(most, max(0.0, 1 - 1 / max(1.0, HORIZON * float(steps)))) if start is None else start
+    first = min(most, max(0.0, 1 - 1 / max(1.0, horizon * float(steps)))) if start is None else start
     return 1 - (1 - first) * (math.cos(math.pi * float(progress)) + 1) / 2

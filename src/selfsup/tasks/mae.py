@@ -13,7 +13,7 @@ from selfsup.backbones import Backbone
 from selfsup.backbones.transformer import taken
 from selfsup.heads import PixelDecoder
 from selfsup.pretext import Batch, Output, Pretext, Views
-from selfsup.views import Augment, paint, patch_mask, random_patches
+from selfsup.views import Augment, paint, patch_mask, patches, random_patches, unpatched, whole_units
 
 
 class MaskedAutoencoder(Pretext):
@@ -140,23 +140,3 @@ class MapDecoder(nn.Module):
         seen = torch.where(mask, backbone.mean, image)
         rebuilt: Tensor = self.paint(backbone.features(seen)[backbone.layers[-1]])
         return rebuilt
-
-
-def whole_units(image: Float[Tensor, "B C S S"], unit: int) -> Float[Tensor, "B C T T"]:
-    """The picture made up to whole units to the right and below, by repeating its edge: 28 px are not a multiple of a stride of 8."""
-    missing = -image.shape[-1] % unit
-    return F.pad(image, (0, missing, 0, missing), mode="replicate") if missing else image
-
-
-def patches(image: Float[Tensor, "B C H W"], patch: int) -> Float[Tensor, "B T P"]:
-    """The picture cut into squares of `patch` px, row by row; P counts pixel by pixel, channel last, as the paper's code does."""
-    rows, channels, height, width = image.shape
-    cut = image.reshape(rows, channels, height // patch, patch, width // patch, patch)
-    return cut.permute(0, 2, 4, 3, 5, 1).reshape(rows, -1, patch * patch * channels)
-
-
-def unpatched(cut: Float[Tensor, "B T P"], patch: int, channels: int) -> Float[Tensor, "B C H W"]:
-    """The square picture that `patches` cut."""
-    side = round(cut.shape[1] ** 0.5)
-    grid = cut.reshape(len(cut), side, side, patch, patch, channels)
-    return grid.permute(0, 5, 1, 3, 2, 4).reshape(len(cut), channels, side * patch, side * patch)
