@@ -67,7 +67,6 @@ SPACES: dict[str, dict[str, list[Any]]] = {
     "colorization": {**CROPS, "rebalance": [0.25, 0.5, 0.75], "width": [32, 64]},
     "simmim": {**CROPS, "hidden": [0.4, 0.6, 0.75], "unit": [None, 8]},
     "data2vec": {"crop": [0.3, 0.6, 0.9], "hidden": [0.3, 0.45, 0.6], "width": [256, 512, 1024], "momentum": [None, 0.99, 0.999]},
-    "ijepa": {**CROPS, "visible": [0.15, 0.25, 0.4], "predictor_depth": [2, 3, 4], "momentum": [None, 0.99, 0.996]},
 }
 RATES = [1e-3, 2e-3, 4e-3]
 

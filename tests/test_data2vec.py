@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
+from selfsup import pretrain
+from selfsup.pretext import Output, Views
 from selfsup.tasks.data2vec import Data2Vec
-from selfsup.views import patch_mask
+from selfsup.views import nearest_patches, patch_mask
 from small_tasks import batch, make, rng
 
 
@@ -55,6 +60,25 @@ def test_the_network_sees_no_hidden_pixel_and_its_teacher_all(backbone: str) -> 
     assert not torch.allclose(one["teacher"], changed["teacher"])
 
 
+def test_targets_have_lost_what_a_place_tells_by_itself() -> None:
+    """Adding a vector to a place, or stretching a dimension, changes nothing; each place has the mean 0, each dimension the variance 1."""
+    task, tokens = data2vec(), torch.randn(8, 5, 3, generator=rng())
+    found = task.standardised(tokens)
+    torch.testing.assert_close(found.mean(dim=0), torch.zeros(5, 3), atol=1e-6, rtol=0.0)
+    torch.testing.assert_close(found.square().mean(dim=(0, 1)), torch.ones(3), atol=1e-4, rtol=0.0)
+    changed = tokens * torch.tensor([1.0, 20.0, 0.5]) + torch.randn(5, 3, generator=rng(1))
+    torch.testing.assert_close(task.standardised(changed), found, atol=1e-4, rtol=0.0)
+    assert torch.isfinite(task.standardised(torch.ones(8, 5, 3))).all(), "a dimension that says nothing"
+
+
+def test_papers_targets_are_standardised_token_by_token() -> None:
+    task, tokens = data2vec(normalise="token"), torch.randn(8, 5, 16, generator=rng()) * 3 + 1
+    one = task.standardised(tokens[:1])
+    torch.testing.assert_close(one, task.standardised(tokens)[:1])
+    torch.testing.assert_close(one.mean(dim=-1), torch.zeros(1, 5), atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(one.var(dim=-1, unbiased=False), torch.ones(1, 5), atol=1e-3, rtol=0.0)
+
+
 def test_layers_are_standardised_before_their_mean() -> None:
     """A layer stretched a thousandfold is told no more than before."""
     task = data2vec("compact_vit", layers=2)
@@ -94,3 +118,46 @@ def test_what_is_shown_is_kept_where_it_was_seen_and_answered_where_not() -> Non
     seen = shown["hidden"] != 0.5
     torch.testing.assert_close(shown["answered"][seen], shown["original"][seen])
     assert not torch.equal(shown["answered"][~seen], shown["original"][~seen])
+
+
+def test_answers_are_the_patches_that_come_nearest_in_other_pictures() -> None:
+    features = torch.tensor([[[1.0, 0.0], [0.0, 1.0]], [[3.0, 0.1], [-1.0, 0.0]]])
+    cut = torch.arange(4.0).reshape(2, 2, 1)
+    predicted = torch.tensor([[[2.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 5.0]]])
+    assert nearest_patches(predicted, features, cut)[:, :, 0].tolist() == [[2, 2], [0, 1]]
+    assert nearest_patches(predicted[:1], features[:1], cut[:1])[:, :, 0].tolist() == [[0, 1]], "alone, from its own"
+
+
+def test_the_teacher_remembers_as_many_steps_as_the_run_has() -> None:
+    task = data2vec()
+    task.steps.fill_(20.0)
+    before = {name: weight.clone() for name, weight in task.teacher.backbone.named_parameters()}
+    with torch.no_grad():
+        for weight in task.backbone.parameters():
+            weight.add_(1.0)
+    task.after_step({})
+    for name, weight in task.teacher.backbone.named_parameters():
+        torch.testing.assert_close(weight, before[name] + 1 / 20, atol=1e-5, rtol=0.0)
+
+
+def warned(folder: Path, **options: Any) -> list[str]:
+    """The kinds of warnings of a short run on digits."""
+    asked: dict[str, Any] = {"size": 16, "steps": 60, "batch_size": 64, "learning_rate": 5e-3, "precision": "fp32"}
+    run = pretrain(load_digits().images[:600] / 16.0, task="data2vec", out=folder, options={"flip": 0, **options}, **asked)
+    return [entry["kind"] for entry in map(json.loads, run.metrics_file.read_text().splitlines()) if "kind" in entry]
+
+
+def test_a_collapse_is_told_where_the_teacher_is_trained_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing holds features apart then: all that has to be done is to make every token the same."""
+    told = Data2Vec.forward
+
+    def forward(self: Data2Vec, views: Views) -> Output:
+        tokens = self.backbone.tokens(views["image"])[:, None]
+        return told(self, views) | {"teacher": tokens, "pooled": tokens[:, 0].mean(dim=1)}
+
+    monkeypatch.setattr(Data2Vec, "forward", forward)
+    assert "collapse" in warned(tmp_path / "off", normalise="token")
+
+
+def test_of_a_healthy_run_nothing_is_told(tmp_path: Path) -> None:
+    assert warned(tmp_path / "on") == []

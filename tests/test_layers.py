@@ -25,7 +25,6 @@ ORDER = (
     "teachers",
     "clusters",
     "joint_embedding",
-    "latent_prediction",
     "tasks",
     "options",
     "train",
