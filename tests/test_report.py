@@ -89,6 +89,18 @@ def test_opens_with_the_verdict(page: Page) -> None:
     assert "DAE is 6.6 points worse than raw pixels" in page.text
 
 
+def test_a_report_of_one_run_opens_with_that_run(folder: Path, tmp_path: Path) -> None:
+    """Others were scored with it, and one of them is better."""
+    one = tmp_path / "dae-0"
+    shutil.copytree(folder / "dae-0", one)
+    for name in ("results.json", "labels.parquet"):
+        shutil.copy(folder / name, one / name)
+    page = read(report(one))
+    opening = page.texts[page.texts.index("selfsup report on digits.npz") + 1]
+    assert opening == "DAE is 6.6 points worse than raw pixels"
+    assert "SimCLR beats raw pixels by 17." in page.text
+
+
 def test_sections_come_in_reading_order(page: Page) -> None:
     anchors = [attributes["id"] for attributes in page.named("section")]
     assert anchors == ["saw", "rebuilt", "training", "scores", "labels", "neighbours", "map", "skipped", "settings"]

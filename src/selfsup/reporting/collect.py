@@ -101,6 +101,12 @@ class Collected:
     results: list[Results]
     problems: dict[str, str]
 
+    def leading(self, results: Results) -> Score | None:
+        """The best of the runs that the report shows, or of all that were scored where it shows none of them."""
+        scored = [score for score in results.primary_scores() if score.kind == "run"]
+        shown = {run.folder.name for run in self.runs}
+        return next((score for score in scored if not shown.isdisjoint(score.runs)), scored[0] if scored else None)
+
     def first_of_each_task(self) -> list[Run]:
         """One run a task, the first seed: pictures and maps of further seeds would say the same again."""
         first: dict[str, Run] = {}

@@ -24,8 +24,7 @@ def headline(collected: Collected) -> str:
             told = any(one["verdict"] == "worse" for one in found["uses"][0]["standing"]["standings"])
             best_unit = task_title(found["recommended"])
             return f"Use {best_unit}" if told else f"The tasks are not told apart; {best_unit} scored best"
-        best = next((score for score in results.primary_scores() if score.kind == "run"), None)
-        if best:
+        if best := collected.leading(results):
             deciding = results.deciding(best.row)
             return verdict(deciding) if deciding else f"{task_title(best.row)} reaches {percent(best.value)} %"
     if not runs:
@@ -51,7 +50,7 @@ def verdict(comparison: Comparison) -> str:
 def summary(collected: Collected, shades: dict[str, str]) -> Html:
     """Heading, the interval behind it, the primary score of every row as a picture, and the facts of the experiment."""
     results = collected.results[0] if collected.results else None
-    deciding = _deciding(results)
+    deciding = _deciding(collected, results)
     stopped = (bool(collected.problems) and not collected.runs) or any(unfinished(run, read_metrics(run)) for run in collected.runs)
     mood = _kind(deciding) if deciding else "bad" if stopped else "open"
     parts = [tag("p", _eyebrow(collected), class_="eyebrow"), tag("h1", headline(collected)), _explanation(collected, results, deciding)]
@@ -72,8 +71,8 @@ def _data_name(data: str) -> str:
     return data.replace("\\", "/").rstrip("/").rpartition("/")[2] or data
 
 
-def _deciding(results: Results | None) -> Comparison | None:
-    best = next((score for score in results.primary_scores() if score.kind == "run"), None) if results else None
+def _deciding(collected: Collected, results: Results | None) -> Comparison | None:
+    best = collected.leading(results) if results else None
     return results.deciding(best.row) if results and best else None
 
 
