@@ -28,3 +28,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SELFSUP_CACHE", str(folder))
         patch.delenv("SELFSUP_DEBUG", raising=False)
         yield folder
+
+
+@pytest.fixture
+def frequent_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at the embeddings every sixth step, so that a short run has some."""
+    monkeypatch.setattr("selfsup.train.loop.LOOKS_APART", 6)

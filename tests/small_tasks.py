@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import torch
+from sklearn.datasets import load_digits
 from torch import Tensor
 
 from selfsup.backbones import build
 from selfsup.contract.picture_trials import made_up_batch
 from selfsup.options import task_options
 from selfsup.pretext import Pretext
+from selfsup.pretraining import pretrain
 from selfsup.tasks import TASKS, find_task
 
 PICTURE_TASKS = sorted(name for name in TASKS if find_task(name).modality == "image")
@@ -32,3 +36,9 @@ def batch(rows: int = 6, channels: int = 3, side: int = 20) -> dict[str, Tensor]
 def rng(seed: int = 0) -> torch.Generator:
     """A generator of its own."""
     return torch.Generator().manual_seed(seed)
+
+
+def warned(folder: Path, task: str, *, pictures: int, **asked: Any) -> list[str]:
+    """The kinds of warnings of a short run on so many of scikit-learn's digits; `asked` is handed to `pretrain`."""
+    run = pretrain(load_digits().images[:pictures] / 16.0, task=task, out=folder, precision="fp32", **asked)
+    return [entry["kind"] for entry in map(json.loads, run.metrics_file.read_text().splitlines()) if "kind" in entry]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from selfsup.teachers import momentum_at
 from selfsup.train import Interrupted
 from selfsup.train.optimizer import make_optimizer, set_rate
 from selfsup.train.watch import Watch
-from small_tasks import batch, make, rng
+from small_tasks import batch, make, rng, warned
 
 TAUGHT = ("byol", "moco")
 
@@ -246,13 +245,7 @@ def test_the_teachers_momentum_follows_the_schedule(name: str, momentum: float |
 # What prevents a collapse ---------------------------------------------------------------------------------------------------------
 
 
-def warned(monkeypatch: pytest.MonkeyPatch, folder: Path, task: str, *, rate: float | None = None, **options: Any) -> list[str]:
-    """The kinds of warnings of a short run, with a look every sixth step."""
-    monkeypatch.setattr("selfsup.train.loop.LOOKS_APART", 6)
-    images = load_digits().images[:120] / 16.0
-    wanted: dict[str, Any] = {"size": 16, "steps": 42, "batch_size": 32, "learning_rate": rate, "precision": "fp32"}
-    run = pretrain(images, task=task, options=options, out=folder, **wanted)
-    return [entry["kind"] for entry in map(json.loads, run.metrics_file.read_text().splitlines()) if "kind" in entry]
+SHORT: dict[str, Any] = {"pictures": 120, "size": 16, "steps": 42, "batch_size": 32}
 
 
 def without_predictor(kind: type[Pretext], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,22 +267,22 @@ def without_stop(kind: type[Pretext], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kind, "forward", forward)
 
 
+@pytest.mark.usefixtures("frequent_looks")
 @pytest.mark.parametrize("name", ["byol", "simsiam"])
 @pytest.mark.parametrize("off", [without_predictor, without_stop], ids=["no predictor", "no stop-gradient"])
 def test_a_collapse_is_told_when_what_prevents_it_is_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: Callable[[type[Pretext], pytest.MonkeyPatch], None], name: str
 ) -> None:
     off(type(make(name)), monkeypatch)
-    found = warned(monkeypatch, tmp_path / "run", name, rate=0.006)
+    found = warned(tmp_path / "run", name, learning_rate=0.006, **SHORT)
     assert "collapse" in found
     assert "flat" not in found
 
 
+@pytest.mark.usefixtures("frequent_looks")
 @pytest.mark.parametrize(("name", "options"), [("byol", {}), ("simsiam", {}), ("moco", {"queue": 64})])
-def test_nothing_is_told_of_a_task_that_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
-) -> None:
-    found = warned(monkeypatch, tmp_path / "run", name, **options)
+def test_nothing_is_told_of_a_task_that_is_whole(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
+    found = warned(tmp_path / "run", name, options=options, **SHORT)
     assert not {"collapse", "flat"} & set(found)  # so few steps leave a contrast where it began, which is told
 
 

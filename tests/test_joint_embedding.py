@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from statistics import NormalDist
@@ -25,7 +24,7 @@ from selfsup.tasks.barlow_twins import BarlowTwins, correlation
 from selfsup.tasks.lejepa import normality
 from selfsup.tasks.vicreg import VICReg, deadness, overlap
 from selfsup.tasks.visreg import distance_from_normal
-from small_tasks import batch, make, rng
+from small_tasks import batch, make, rng, warned
 
 REDUNDANCY, SPREAD = ("barlow_twins", "vicreg"), ("lejepa", "visreg")
 
@@ -273,12 +272,7 @@ def digits(count: int = 120) -> np.ndarray[Any, Any]:
     return images
 
 
-def warned(monkeypatch: pytest.MonkeyPatch, folder: Path, task: str, **options: Any) -> list[str]:
-    """The kinds of warnings of a short run, with a look every sixth step."""
-    monkeypatch.setattr("selfsup.train.loop.LOOKS_APART", 6)
-    asked: dict[str, Any] = {"size": 16, "steps": 42, "batch_size": 32, "learning_rate": 0.01, "precision": "fp32"}
-    run = pretrain(digits(), task=task, out=folder, options=options, **asked)
-    return [entry["kind"] for entry in map(json.loads, run.metrics_file.read_text().splitlines()) if "kind" in entry]
+SHORT: dict[str, Any] = {"pictures": 120, "size": 16, "steps": 42, "batch_size": 32, "learning_rate": 0.01}
 
 
 OFF: dict[str, dict[str, Any]] = {
@@ -286,14 +280,16 @@ OFF: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("frequent_looks")
 @pytest.mark.parametrize("name", list(OFF))
-def test_a_collapse_is_told_when_what_prevents_it_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    assert "collapse" in warned(monkeypatch, tmp_path / "off", name, **OFF[name])
+def test_a_collapse_is_told_when_what_prevents_it_is_off(tmp_path: Path, name: str) -> None:
+    assert "collapse" in warned(tmp_path / "off", name, options=OFF[name], **SHORT)
 
 
+@pytest.mark.usefixtures("frequent_looks")
 @pytest.mark.parametrize("name", ["barlow_twins", "vicreg"])
-def test_no_collapse_is_told_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    assert "collapse" not in warned(monkeypatch, tmp_path / "on", name)
+def test_no_collapse_is_told_where_there_is_none(tmp_path: Path, name: str) -> None:
+    assert "collapse" not in warned(tmp_path / "on", name, **SHORT)
 
 
 def test_a_name_that_is_no_part_of_the_output_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from selfsup.backbones import BACKBONES, Backbone, TextBackbone
 from selfsup.backbones.text_attention import NAMES
 from selfsup.backbones.text_names import HEAD
 from selfsup.losses import vocabulary_nats
-from selfsup.views import standardise
+from selfsup.views import patch_mask, standardise
 
 
 def projector(width: int, hidden: int, out: int, *, layers: int = 2, normalise_last: bool = False) -> nn.Sequential:
@@ -80,6 +80,11 @@ class MaskedPixels(nn.Module):
         down, across = (-(-side // stride) for side in image.shape[2:])
         tiled = (backbone.mean + backbone.std * self.token).repeat(1, 1, down, across)[:, :, : image.shape[2], : image.shape[3]]
         return torch.where(mask, tiled, image)
+
+    def at(self, image: Float[Tensor, "B C h w"], hidden: Int[Tensor, "B M"], backbone: Backbone) -> Float[Tensor, "B C h w"]:
+        """The same where the listed positions of the backbone's last map are hidden."""
+        covered: Tensor = self(image, patch_mask(hidden, shape=(image.shape[2], image.shape[3]), patch=backbone.stride), backbone)
+        return covered
 
 
 class PixelDecoder(nn.Module):

@@ -14,7 +14,7 @@ from selfsup.backbones.transformer import taken
 from selfsup.heads import MaskedPixels
 from selfsup.pretext import Batch, Output, Pretext, Views
 from selfsup.teachers import Teacher, momentum_at
-from selfsup.views import Augment, block_patches, nearest_patches, paint, patch_mask, patches, unpatched, whole_units
+from selfsup.views import Augment, block_patches, nearest_patches, paint, patches, unpatched, whole_units
 
 Normalise = Literal["place", "token"]
 """How targets are brought to one scale: see `Data2Vec`."""
@@ -74,8 +74,7 @@ class Data2Vec(Pretext):
 
     def forward(self, views: Views) -> Output:
         image, hidden = views["image"], views["hidden"]
-        mask = patch_mask(hidden, shape=(image.shape[-2], image.shape[-1]), patch=self.backbone.stride)
-        tokens = self.backbone.tokens(self.masked(image, mask, self.backbone))
+        tokens = self.backbone.tokens(self.masked.at(image, hidden, self.backbone))
         told = self.told(image)
         return {"predicted": self.predictor(taken(tokens, hidden)), "teacher": told, "hidden": hidden, "pooled": told[:, -1].mean(dim=1)}
 

@@ -16,7 +16,7 @@ from selfsup.heads import MaskedPixels
 from selfsup.pretext import Batch, Output, Views
 from selfsup.tasks.dino import DINO, follow
 from selfsup.teachers import Teacher
-from selfsup.views import paint, patch_mask, random_patches
+from selfsup.views import paint, random_patches
 
 
 class IBOT(DINO):
@@ -57,7 +57,7 @@ class IBOT(DINO):
 
     def forward(self, views: Views) -> Output:
         wide, hidden = views["global"], views["hidden"]
-        seen = torch.cat([self.covered(wide[:, 0], hidden)[:, None], wide[:, 1:]], dim=1)
+        seen = torch.cat([self.masked.at(wide[:, 0], hidden, self.backbone)[:, None], wide[:, 1:]], dim=1)
         tokens = self.backbone.tokens(seen.flatten(0, 1))
         tokens = tokens.reshape(*wide.shape[:2], *tokens.shape[1:])
         embedded = {"global": tokens.mean(dim=2).flatten(0, 1)}
@@ -72,12 +72,6 @@ class IBOT(DINO):
             **self.projected(embedded, len(wide)), "patches": self.of_patches(self, tokens, hidden),
             "teacher": answers, "patch teacher": patch_answers, "embedded": tokens.mean(dim=2),
         }  # fmt: skip
-
-    def covered(self, image: Float[Tensor, "B C s s"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B C s s"]:
-        """Pictures with the learned square where patches are hidden."""
-        mask = patch_mask(hidden, shape=(image.shape[-2], image.shape[-1]), patch=self.backbone.stride)
-        covered: Tensor = self.masked(image, mask, self.backbone)
-        return covered
 
     def of_patches(self, side: nn.Module, tokens: Float[Tensor, "B G T D"], hidden: Int[Tensor, "B M"]) -> Float[Tensor, "B M K"]:
         """What the head of the network or of its teacher makes of the first view's tokens where patches are hidden."""

@@ -6,6 +6,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+LEAST = 16 / 196
+"""The smallest share of a grid that a block covers: 16 of 196 patches in BEiT's algorithm 1."""
+
+ASPECT = (0.3, 1 / 0.3)
+"""Height by width of such a block, from and to."""
+
 LAID = 16
 """How many blocks are laid over a picture, one after the other, until enough is hidden: three or four do on average."""
 
@@ -29,24 +35,16 @@ def blocks(
     return inside
 
 
-def block_patches(
-    rows: int,
-    side: int,
-    *,
-    hidden: float,
-    rng: torch.Generator,
-    least: float = 16 / 196,
-    aspect: tuple[float, float] = (0.3, 1 / 0.3),
-) -> tuple[Int[Tensor, "B K"], Int[Tensor, "B M"]]:
+def block_patches(rows: int, side: int, *, hidden: float, rng: torch.Generator) -> tuple[Int[Tensor, "B K"], Int[Tensor, "B M"]]:
     """Choose which patches are kept and which are hidden, as `random_patches` does, but in blocks. Bao et al., BEiT, arXiv 2106.08254.
 
-    Blocks of `least` to `hidden` of the grid (16 of 196 patches in the paper's algorithm 1) are laid over one another until the share
-    `hidden` is covered; of the last one, only as much as is missing. So all pictures have as many hidden.
+    Blocks of `LEAST` to `hidden` of the grid are laid over one another until the share `hidden` is covered; of the last one, only as
+    much as is missing. So all pictures have as many hidden.
     """
     if not 0 < hidden < 1 or side < 2:
         raise ValueError(f"cannot hide a share of {hidden} of {side}x{side} patches: the share lies between 0 and 1, of at least 2x2.")
     count = min(max(1, round(hidden * side**2)), side**2 - 1)
-    laid = blocks((rows, LAID), side=side, area=(min(least, hidden), hidden), aspect=aspect, rng=rng)
+    laid = blocks((rows, LAID), side=side, area=(min(LEAST, hidden), hidden), aspect=ASPECT, rng=rng)
     first = torch.where(laid.any(dim=1), laid.int().argmax(dim=1), LAID)
     order = (first + nearness(rows, side, rng)).argsort(dim=1)
     return order[:, count:].sort(dim=1).values, order[:, :count].sort(dim=1).values
