@@ -3,6 +3,7 @@
     python benchmarks/search.py --out DIR                       # every task; two trials side by side, a thread each
     python benchmarks/search.py --out DIR --tasks rotation dae
     python benchmarks/search.py --out DIR --again 3             # then: the defaults and the best trial, with three new seeds each
+    python benchmarks/search.py --out DIR --again 3 --tasks moco --settings '{"queue": 1024}'       # the defaults and these
 
 Of the 4,000 MNIST digits that every other benchmark pretrains on, 3,000 are pretrained on and give the labels here, and 1,000 are
 scored: linear probe, 10 labels a class, 20 draws of labels. The 1,000 that others score are not looked at. Colorization has emoji of
@@ -22,9 +23,10 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,8 +69,23 @@ SPACES: dict[str, dict[str, list[Any]]] = {
     "colorization": {**CROPS, "rebalance": [0.25, 0.5, 0.75], "width": [32, 64]},
     "simmim": {**CROPS, "hidden": [0.4, 0.6, 0.75], "unit": [None, 8]},
     "data2vec": {"crop": [0.3, 0.6, 0.9], "hidden": [0.3, 0.45, 0.6], "width": [256, 512, 1024], "momentum": [None, 0.99, 0.999]},
+    "ijepa": {
+        **CROPS,
+        "visible": [0.15, 0.25, 0.4],
+        "predictor_depth": [2, 3, 4],
+        "momentum": [None, 0.996, 0.999],
+        "learning_rate": [3.5e-4, 7e-4, 1.4e-3],
+    },
 }
 RATES = [1e-3, 2e-3, 4e-3]
+
+
+class Trial(NamedTuple):
+    """One run: its settings, options and rate, as JSON; `{}` are the defaults."""
+
+    task: str
+    settings: str
+    seed: int = 0
 
 
 def data_of(task: str) -> str:
@@ -76,12 +93,12 @@ def data_of(task: str) -> str:
     return "emoji" if task == "colorization" else "mnist"
 
 
-def trials(task: str) -> list[dict[str, Any]]:
-    """The settings of each trial: none for the first, drawn for the others, no two alike."""
-    rng, space = random.Random(f"search {task}"), {**SPACES[task], "learning_rate": RATES}
-    found: list[dict[str, Any]] = [{}]
+def trials(task: str) -> list[Trial]:
+    """The trials of a task: its defaults, and settings that are drawn, no two alike."""
+    rng, space = random.Random(f"search {task}"), {**SPACES[task], "learning_rate": SPACES[task].get("learning_rate", RATES)}
+    found = [Trial(task, "{}")]
     while len(found) < TRIALS:
-        drawn = {name: rng.choice(values) for name, values in space.items()}
+        drawn = Trial(task, json.dumps({name: rng.choice(values) for name, values in space.items()}))
         if drawn not in found:
             found.append(drawn)
     return found
@@ -124,57 +141,49 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--side-by-side", type=int, default=2, help="trials at a time, a thread each")
     parser.add_argument("--again", type=int, default=0, metavar="SEEDS", help="new seeds for the defaults and for the best trial")
-    for name in ("trial", "seed"):
-        parser.add_argument(f"--{name}", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--settings", metavar="JSON", help="with --again, in place of the best trial: none is looked for")
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)  # of one trial, which this process is to run
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.trial is not None:
-        (task,) = asked.tasks
-        settings = trials(task)[asked.trial]
-        print(json.dumps(scored(task, settings, data=asked.data, seed=asked.seed, out=asked.out, steps=asked.steps)))
+    if asked.seed is not None:
+        settings = json.loads(asked.settings)
+        print(json.dumps(scored(asked.tasks[0], settings, data=asked.data, seed=asked.seed, out=asked.out, steps=asked.steps)))
         return
     asked.out.mkdir(parents=True, exist_ok=True)
     files = {name: development(name, asked.out) for name in {data_of(task) for task in asked.tasks}}
     with ThreadPoolExecutor(asked.side_by_side) as pool:
         run = partial(tried, asked, files)
-        list(pool.map(run, [(task, number, 0) for task in asked.tasks for number in range(TRIALS)]))
-        found = {task: max(range(TRIALS), key=lambda number, task=task: run((task, number, 0))) for task in asked.tasks}
-        finalists = [(task, number, seed + 1) for task in asked.tasks for seed in range(asked.again) for number in {0, found[task]}]
-        accuracies = dict(zip(finalists, pool.map(run, finalists), strict=True))
+        if asked.settings is None:
+            list(pool.map(run, [trial for task in asked.tasks for trial in trials(task)]))
+            best = {task: max(trials(task), key=run) for task in asked.tasks}
+        else:
+            best = {task: Trial(task, json.dumps(json.loads(asked.settings))) for task in asked.tasks}
+        seeds = range(1, asked.again + 1)
+        pairs = {task: [(Trial(task, "{}", seed), best[task]._replace(seed=seed)) for seed in seeds] for task in asked.tasks}
+        list(pool.map(run, dict.fromkeys(trial for task in asked.tasks for pair in pairs[task] for trial in pair)))
     for task in asked.tasks if asked.again else []:
-        means = [mean(accuracies[task, number, seed + 1] for seed in range(asked.again)) for number in (0, found[task])]
-        print(f"| {task} | {means[0]:.1f} | {means[1]:.1f} | {trials(task)[found[task]] or 'defaults'} |")
+        means = [mean(run(pair[at]) for pair in pairs[task]) for at in (0, 1)]
+        print(f"| {task} | {means[0]:.1f} | {means[1]:.1f} | {json.loads(best[task].settings) or 'defaults'} |")
 
 
-def tried(asked: argparse.Namespace, files: dict[str, Path], trial: tuple[str, int, int]) -> float:
-    """The accuracy of a trial (task, number, seed): from the log, or by running it in a process of its own. 0 if it failed."""
-    task, number, seed = trial
+def tried(asked: argparse.Namespace, files: dict[str, Path], trial: Trial) -> float:
+    """The accuracy of a trial: from the log, or by running it in a process of its own. 0 if it failed."""
+    task, settings, seed = trial
     log = asked.out / "trials.jsonl"
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
     for entry in done:
-        if (entry["task"], entry["trial"], entry["seed"], entry["steps"]) == (*trial, asked.steps):
+        if (entry["task"], json.dumps(entry["settings"]), entry["seed"], entry["steps"]) == (*trial, asked.steps):
             return float(entry["accuracy"])
-    folder = asked.out / f"{task}-{asked.steps}-{number}-{seed}"
+    folder = asked.out / f"{task}-{asked.steps}-{sha256(settings.encode()).hexdigest()[:8]}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)  # of a trial that was interrupted
-    command = [
-        sys.executable,
-        __file__,
-        "--out",
-        str(folder),
-        "--tasks",
-        task,
-        "--steps",
-        str(asked.steps),
-        "--data",
-        str(files[data_of(task)]),
-    ]
-    command += ["--trial", str(number), "--seed", str(seed)]
+    command = [sys.executable, __file__, "--out", str(folder), "--tasks", task, "--steps", str(asked.steps)]
+    command += ["--data", str(files[data_of(task)]), "--settings", settings, "--seed", str(seed)]
     finished = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False)
     if finished.returncode:
-        sys.stderr.write(f"{task} {number} failed:\n{finished.stderr[-2000:]}\n")
+        sys.stderr.write(f"{task} {settings} failed:\n{finished.stderr[-2000:]}\n")
         return 0.0
     accuracy = float(json.loads(finished.stdout.splitlines()[-1]))
-    entry = {"task": task, "trial": number, "seed": seed, "steps": asked.steps, "settings": trials(task)[number], "accuracy": accuracy}
+    entry = {"task": task, "seed": seed, "steps": asked.steps, "settings": json.loads(settings), "accuracy": accuracy}
     with log.open("a") as stream:
         stream.write(json.dumps(entry) + "\n")
     print(f"| {task} | {seed} | {entry['settings'] or 'defaults'} | {accuracy:.1f} |", flush=True)
