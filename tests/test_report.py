@@ -294,6 +294,7 @@ def test_numbers_in_words() -> None:
     assert listing(["a"]) == "a"
     assert listing(["a", "b", "c"]) == "a, b and c"
     assert [task_title(t) for t in ("simclr", "rotation", "mae", "mine.py:MyTask")] == ["SimCLR", "Rotation", "MAE", "MyTask"]
+    assert [task_title(t) for t in ("ibot", "data2vec", "ijepa")] == ["iBOT", "data2vec", "I-JEPA"]
 
 
 def test_ticks_are_round_and_labels_keep_apart() -> None:

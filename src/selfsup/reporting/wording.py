@@ -68,12 +68,18 @@ def item_of(runs: Sequence[Run]) -> str:
     return "document" if kinds == {"text"} else "picture" if "text" not in kinds else "item"
 
 
+TITLES = {"ibot": "iBOT", "data2vec": "data2vec", "ijepa": "I-JEPA"}
+"""Tasks whose papers write what no class is called."""
+
+
 def task_title(name: str) -> str:
     """A task as its paper writes it, from the class in the task table: "simclr" -> "SimCLR"; a user's "mytask.py:MyTask" -> "MyTask".
 
     A short name that its class spells out, such as "mae" for MaskedAutoencoder, is an acronym. Where the class spells out one of several
     words, they are those of the name: "masked_lm" -> "Masked LM".
     """
+    if name in TITLES:
+        return TITLES[name]
     spelled = TASKS.get(name, name).rpartition(":")[2]
     if name not in TASKS or spelled.casefold() == name.replace("-", "").replace("_", "").casefold():
         return spelled
