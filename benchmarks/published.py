@@ -111,7 +111,8 @@ FIGURES = [
     Figure(STABLE_IMAGENETTE, "MAE", 84.1, "mae", 200, _VIT, 128, {**_MAE, "decoder_depth": 8, "normalise": True}),
     Figure(STABLE_IMAGENETTE, "SimCLR", 74.9, "simclr", 200, _VIT, 256,
            {"temperature": 0.2, "hidden": 2048, "dimensions": 256, "crop": 0.08, "jitter": 0.5, "blur": 0.5}),
-    Figure(STABLE_IMAGENETTE, "I-JEPA", 34.0, "ijepa", 200, _VIT, 128),
+    Figure(STABLE_IMAGENETTE, "I-JEPA", 34.0, "ijepa", 200, _VIT, 128,
+           {"layers": 1, "normalise": "token", "momentum": 0.996, "predictor_width": 384, "predictor_depth": 12, "predictor_heads": 12}),
     Figure(STABLE_IMAGENETTE, "SimMIM", 22.5, "simmim", 200, _VIT, 128, {"hidden": 0.6, "unit": 32, "crop": 0.2}),
 ]  # fmt: skip
 """In the order of the tables. Batches, heads and views are those of the scripts beside the sources; what these do not say is selfsup's."""

@@ -42,7 +42,7 @@ def test_tasks_for_the_kind_of_data_are_compared_by_default_but_for_those_that_a
     for modality in ("image", "text"):
         units = units_of(None, modality=modality, settings={})
         left_out = {name for name in TASKS if not find_task(name).compared}
-        assert left_out == {"barlow_twins", "byol", "lejepa", "moco", "simsiam", "visreg", "swav", "dino", "ibot", "data2vec"}
+        assert left_out == {"barlow_twins", "byol", "lejepa", "moco", "simsiam", "visreg", "swav", "dino", "ibot", "ijepa", "data2vec"}
         assert [unit.name for unit in units] == [name for name in TASKS if find_task(name).modality == modality and name not in left_out]
         assert all(unit.backbone == "auto" and unit.views is None for unit in units)
 

@@ -25,6 +25,7 @@ ORDER = (
     "teachers",
     "clusters",
     "joint_embedding",
+    "latent_prediction",
     "tasks",
     "options",
     "train",

@@ -34,6 +34,7 @@ TASKS = {
     "vae": "selfsup.tasks.vae:VariationalAutoencoder",
     "context_encoder": "selfsup.tasks.context_encoder:ContextEncoder",
     "simmim": "selfsup.tasks.simmim:SimMIM",
+    "ijepa": "selfsup.tasks.ijepa:IJEPA",
     "data2vec": "selfsup.tasks.data2vec:Data2Vec",
     "masked_lm": "selfsup.tasks.masked_lm:MaskedLanguageModel",
     "causal_lm": "selfsup.tasks.causal_lm:CausalLanguageModel",

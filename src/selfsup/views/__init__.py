@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfsup.views.augment import Augment, Draw
-from selfsup.views.blocks import block_patches, blocks
+from selfsup.views.blocks import block_patches, blocks, context_and_targets, largest_block
 from selfsup.views.blur import blur, blur_matrix
 from selfsup.views.color import Jitter, color_matrix, draw_jitter, recolor, solarise
 from selfsup.views.corrupt import gaussian, masking, salt_and_pepper
@@ -30,6 +30,7 @@ __all__ = [
     "centre_holes",
     "color_bins",
     "color_matrix",
+    "context_and_targets",
     "crop",
     "crop_boxes",
     "cut_patches",
@@ -38,6 +39,7 @@ __all__ = [
     "gaussian",
     "grid_of",
     "lab",
+    "largest_block",
     "lightness",
     "masking",
     "nearest_patches",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -11,6 +13,10 @@ LEAST = 16 / 196
 
 ASPECT = (0.3, 1 / 0.3)
 """Height by width of such a block, from and to."""
+
+TRIES = 4
+"""How often the blocks of a picture are drawn before such are taken that lie on one another. With the paper's sizes, the first try leaves
+a quarter of a grid of 7x7 or more in 98 pictures of 100."""
 
 LAID = 16
 """How many blocks are laid over a picture, one after the other, until enough is hidden: three or four do on average."""
@@ -33,6 +39,52 @@ def blocks(
     row, column = _places(side, rng.device)
     inside: Tensor = (row >= top) & (row < top + height) & (column >= left) & (column < left + width)
     return inside
+
+
+def largest_block(side: int, *, area: float, aspect: tuple[float, float]) -> int:
+    """No rectangle that `blocks` draws has more patches: each side was rounded, so it is at most half a patch longer than drawn."""
+    sides = max(math.sqrt(ratio) + math.sqrt(1 / ratio) for ratio in aspect) * math.sqrt(area) * side
+    return min(side**2, max(1, math.floor(area * side**2 + sides / 2 + 0.25)))
+
+
+def context_and_targets(
+    rows: int,
+    side: int,
+    *,
+    targets: int,
+    area: tuple[float, float],
+    aspect: tuple[float, float],
+    context: tuple[float, float],
+    share: float,
+    rng: torch.Generator,
+) -> dict[str, Tensor]:
+    """For each picture some target blocks, and of one large block what they leave: the context. Assran et al., arXiv 2301.08243, section 3.
+
+    `targets` blocks with `area` and `aspect` as in `blocks`, which may overlap; the context is a square block with `context` of the area,
+    without any patch of a target. A picture's blocks are drawn anew until `share` of the grid is left, at most so often; at last its
+    targets lie all on one another. Of what is left a context keeps the patches nearest to a random point, so that all have as many and
+    no part of the picture is preferred.
+
+    Returns which patches: `context` (B, K) ascending, `targets` (B, N, T), and where the latter are `real` (B, N, T): smaller blocks than
+    the largest one repeat their first patch. Raises ValueError where the grid is too small to leave so much.
+    """
+    most, count = largest_block(side, area=area[1], aspect=aspect), max(1, round(share * side**2))
+    if count > side**2 - most:
+        raise ValueError(
+            f"a context of {share:.0%} of a grid of {side}x{side} patches is more than target blocks of up to {most} patches leave: "
+            "take smaller ones, or larger pictures."
+        )
+    asked = blocks((rows, TRIES + 1, targets), side=side, area=area, aspect=aspect, rng=rng)
+    around = blocks((rows, TRIES + 1), side=side, area=context, aspect=(1.0, 1.0), rng=rng)
+    asked[:, -1], around[:, -1] = asked[:, -1, :1], True
+    left = around & ~asked.any(dim=2)
+    chosen = (left.sum(dim=2) >= count).int().argmax(dim=1)  # the first that leaves enough: the last one always does
+    left = left.gather(1, chosen[:, None, None].expand(-1, 1, side**2)).squeeze(1)
+    asked = asked.gather(1, chosen[:, None, None, None].expand(-1, 1, targets, side**2)).squeeze(1)
+    kept = (nearness(rows, side, rng) + ~left).argsort(dim=1)[:, :count].sort(dim=1).values
+    places = (~asked).byte().argsort(dim=2, stable=True)[:, :, :most]
+    real = asked.gather(2, places)
+    return {"context": kept, "targets": torch.where(real, places, places[:, :, :1]), "real": real}
 
 
 def block_patches(rows: int, side: int, *, hidden: float, rng: torch.Generator) -> tuple[Int[Tensor, "B K"], Int[Tensor, "B M"]]:
