@@ -222,6 +222,13 @@ def test_a_run_that_stopped_early_says_where(tmp_path: Path) -> None:
     assert "stopped at step 300 of 900" in read(report(run.folder)).text
 
 
+def test_seeds_of_a_task_that_took_more_or_fewer_steps_say_so(tmp_path: Path) -> None:
+    runs = [fixture.write_run(tmp_path / f"simclr-{seed}", "simclr", tmp_path / "gone.npz", seed=seed, pictures=20) for seed in (0, 1)]
+    assert "2 runs (seeds 0 and 1), each 900 steps of 256 in 1 min 30 s, " in read(report(tmp_path)).text
+    fixture.write_metrics(runs[1], until=600)
+    assert "each 600 to 900 steps of 256 in 1 min to 1 min 30 s, " in read(report(tmp_path)).text
+
+
 def test_a_single_score_needs_no_chart(tmp_path: Path) -> None:
     run = fixture.write_run(tmp_path / "run", "simclr", tmp_path / "gone.npz", pictures=20)
     content = fixture.results({"simclr": ["run"]})

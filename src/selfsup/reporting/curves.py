@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selfsup.reporting.chart import Line, Plot, chip, colour, line_chart
@@ -52,16 +52,23 @@ def _block(task: str, runs: list[Run], shade: str) -> Html:
 
 
 def _sentence(runs: list[Run], logs: list[Metrics]) -> str:
-    run, first = runs[0], next(log for log in logs if log.records)
+    run, logs = runs[0], [log for log in logs if log.records]
     seeds = f"{plural(len(runs), 'run')} (seeds {listing([str(r.seed) for r in runs])}), each " if len(runs) > 1 else ""
-    wait = first.typical("data_wait")
-    waiting = f", {percent(wait)} % of the time waiting for data" if wait == wait else ""
+    steps, seconds = _span([log.last_step for log in logs], count), _span([log.seconds for log in logs], duration)
+    speeds, waits = [log.typical("examples_per_second") for log in logs], [log.typical("data_wait") for log in logs]
+    waiting = f", {_span(waits, percent)} % of the time waiting for data" if any(map(math.isfinite, waits)) else ""
     if run.kind == "text":
-        speed = f"{count(first.typical('examples_per_second') * run.size)} tokens a second{waiting}"
-        steps = f"{count(first.last_step)} steps of {count(run.batch_size)} rows of {count(run.size)} tokens"
-        return f"{seeds}{steps} in {duration(first.seconds)}, {speed}.{_at_the_end(run)}"
-    speed = f"{count(first.typical('examples_per_second'))} pictures a second{waiting}"
-    return f"{seeds}{count(first.last_step)} steps of {count(run.batch_size)} in {duration(first.seconds)}, {speed}."
+        speed = f"{_span([speed * run.size for speed in speeds], count)} tokens a second{waiting}"
+        rows = f"{count(run.batch_size)} rows of {count(run.size)} tokens"
+        return f"{seeds}{steps} steps of {rows} in {seconds}, {speed}.{_at_the_end(run)}"
+    return f"{seeds}{steps} steps of {count(run.batch_size)} in {seconds}, {_span(speeds, count)} pictures a second{waiting}."
+
+
+def _span(numbers: Sequence[float], write: Callable[[float], str]) -> str:
+    """From the smallest to the largest, without those that are not numbers; one of them where they are written alike."""
+    known = [number for number in numbers if math.isfinite(number)] or [math.nan]
+    low, high = write(min(known)), write(max(known))
+    return low if low == high else f"{low} to {high}"
 
 
 def _at_the_end(run: Run) -> str:
