@@ -103,7 +103,12 @@ def measured(pictures: np.ndarray[Any, Any], backbone: str, rounds: int) -> dict
     batches = Batches(corpus.store, corpus.rows, batch_size=BATCH, seed=0)
     fitting = [name for name in TASKS if find_task(name).modality == "image"]
     names = [name for name in fitting if corpus.channels == 3 or not find_task(name).needs_color]
-    timed = {name: Timed(name, backbone, batches, size=corpus.size, channels=corpus.channels) for name in names}
+    timed: dict[str, Timed] = {}
+    for name in names:
+        try:
+            timed[name] = Timed(name, backbone, batches, size=corpus.size, channels=corpus.channels)
+        except ValueError as refused:  # I-JEPA, where the backbone is no ViT
+            print(f"{name} is left out: {refused}")
     for turn in range(rounds + 1):
         for one in timed.values():
             for number in range(STEPS if turn else WARM_UP):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
-from pathlib import Path
 
 import pytest
 import torch
 
-from selfsup import tasks
 from selfsup.contract.trials import check_class
 from selfsup.pretext import Pretext
 from selfsup.tasks import TASKS, find_task
@@ -84,18 +81,3 @@ def test_contrast_equals_lightly() -> None:
     loss = pytest.importorskip("lightly.loss")
     a, b = torch.randn(16, 32, generator=rng(1)), torch.randn(16, 32, generator=rng(2))
     assert contrast(a, b, 0.5) == pytest.approx(float(loss.NTXentLoss(temperature=0.5)(a, b)), abs=1e-5)
-
-
-def test_no_two_task_files_share_six_lines() -> None:
-    """What two tasks share has a home of its own. Imports, and the frame of every task's constructor, are not counted."""
-    frame = ("from ", "import ", "def __init__(", "self,", "backbone: Backbone,", "*,")
-
-    def runs(file: Path) -> set[tuple[str, ...]]:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-        code = [line for line in lines if line and not line.startswith(frame)]
-        return {tuple(code[start : start + 6]) for start in range(len(code) - 5)}
-
-    files = sorted(Path(tasks.__file__).parent.glob("[a-z]*.py"))
-    assert len(files) == len(TASKS)
-    shared = [(one.name, other.name, both) for one, other in combinations(files, 2) if (both := runs(one) & runs(other))]
-    assert shared == []
