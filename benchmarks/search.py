@@ -21,6 +21,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
@@ -152,17 +153,21 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     files = {name: development(name, asked.out) for name in {data_of(task) for task in asked.tasks}}
     with ThreadPoolExecutor(asked.side_by_side) as pool:
-        run = partial(tried, asked, files)
+
+        def accuracies(wanted: Iterable[Trial]) -> dict[Trial, float]:
+            every = list(dict.fromkeys(wanted))
+            return dict(zip(every, pool.map(partial(tried, asked, files), every), strict=True))
+
         if asked.settings is None:
-            list(pool.map(run, [trial for task in asked.tasks for trial in trials(task)]))
-            best = {task: max(trials(task), key=run) for task in asked.tasks}
+            found = accuracies(trial for task in asked.tasks for trial in trials(task))
+            best = {task: max(trials(task), key=found.__getitem__) for task in asked.tasks}
         else:
             best = {task: Trial(task, json.dumps(json.loads(asked.settings))) for task in asked.tasks}
         seeds = range(1, asked.again + 1)
-        pairs = {task: [(Trial(task, "{}", seed), best[task]._replace(seed=seed)) for seed in seeds] for task in asked.tasks}
-        list(pool.map(run, dict.fromkeys(trial for task in asked.tasks for pair in pairs[task] for trial in pair)))
+        sides = {task: (Trial(task, "{}"), best[task]) for task in asked.tasks}
+        again = accuracies(side._replace(seed=seed) for task in asked.tasks for seed in seeds for side in sides[task])
     for task in asked.tasks if asked.again else []:
-        means = [mean(run(pair[at]) for pair in pairs[task]) for at in (0, 1)]
+        means = [mean(again[side._replace(seed=seed)] for seed in seeds) for side in sides[task]]
         print(f"| {task} | {means[0]:.1f} | {means[1]:.1f} | {json.loads(best[task].settings) or 'defaults'} |")
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from selfsup.pretext import Output, Views
 from selfsup.tasks.data2vec import Data2Vec
 from selfsup.views import nearest_patches, patch_mask
-from small_tasks import batch, make, rng, warned
+from small_tasks import batch, make, rng
 
 
 def data2vec(backbone: str = "compact_convnet", size: int = 32, **options: Any) -> Data2Vec:
@@ -135,22 +133,3 @@ def test_the_teacher_remembers_as_many_steps_as_the_run_has() -> None:
     task.after_step({})
     for name, weight in task.teacher.backbone.named_parameters():
         torch.testing.assert_close(weight, before[name] + 1 / 20, atol=1e-5, rtol=0.0)
-
-
-SHORT: dict[str, Any] = {"task": "data2vec", "pictures": 600, "size": 16, "steps": 60, "batch_size": 64, "learning_rate": 5e-3}
-
-
-def test_a_collapse_is_told_where_the_teacher_is_trained_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing holds features apart then: all that has to be done is to make every token the same."""
-    told = Data2Vec.forward
-
-    def forward(self: Data2Vec, views: Views) -> Output:
-        tokens = self.backbone.tokens(views["image"])[:, None]
-        return told(self, views) | {"teacher": tokens, "pooled": tokens[:, 0].mean(dim=1)}
-
-    monkeypatch.setattr(Data2Vec, "forward", forward)
-    assert "collapse" in warned(tmp_path / "off", options={"flip": 0, "normalise": "token"}, **SHORT)
-
-
-def test_of_a_healthy_run_nothing_is_told(tmp_path: Path) -> None:
-    assert warned(tmp_path / "on", options={"flip": 0}, **SHORT) == []

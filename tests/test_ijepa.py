@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from selfsup.pretext import Output, Views
 from selfsup.tasks.ijepa import IJEPA, Predictor
 from selfsup.views import patch_mask
-from small_tasks import batch, make, rng, warned
+from small_tasks import batch, make, rng
 
 
 def ijepa(backbone: str = "compact_vit", size: int = 32, **options: Any) -> IJEPA:
@@ -147,22 +145,3 @@ def test_what_is_shown_is_seen_or_asked() -> None:
     assert not (seen & asked).any()
     torch.testing.assert_close(shown["answered"][seen], shown["original"][seen])
     assert not torch.equal(shown["answered"][asked], shown["original"][asked])
-
-
-SHORT: dict[str, Any] = {"task": "ijepa", "pictures": 600, "size": 16, "steps": 60, "batch_size": 64, "backbone": "compact_vit"}
-
-
-def test_a_collapse_is_told_where_the_teacher_is_trained_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing holds features apart then: all that has to be done is to make every token the same."""
-    told = IJEPA.forward
-
-    def forward(self: IJEPA, views: Views) -> Output:
-        tokens = self.backbone.tokens(views["image"])[:, None]
-        return told(self, views) | {"teacher": tokens, "pooled": tokens[:, 0].mean(dim=1)}
-
-    monkeypatch.setattr(IJEPA, "forward", forward)
-    assert "collapse" in warned(tmp_path / "off", learning_rate=5e-3, options={"normalise": "token"}, **SHORT)
-
-
-def test_of_a_healthy_run_nothing_is_told(tmp_path: Path) -> None:
-    assert warned(tmp_path / "on", **SHORT) == []
