@@ -1,4 +1,7 @@
-"""Run by tests, alone or under torchrun: first-step gradients and a short loss curve of every task, from views split by row."""
+"""Run by tests, alone or under torchrun: first-step gradients and a short loss curve of every task, from views split by row.
+
+The curve goes on with what teachers, centres and queues have become after each step.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,20 @@ from selfsup.train.distributed import use_global_batch_norm, world
 from selfsup.train.precision import Kernels
 from selfsup.train.step import Step
 
+UNITS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (name, {}) for name in TASKS if find_task(name).modality != "text"},
+    "moco with a queue": ("moco", {"queue": 48}),
+    "swav with local views": ("swav", {"local_views": 2}),
+    "dino with a centre": ("dino", {"centring": "mean", "local_views": 2}),
+    "ibot with two heads": ("ibot", {"shared_head": False, "koleo": 0.1, "blocks": True, "centring": "mean"}),
+}
+"""What is tried: every task with its defaults, and options that bring a state or a term of their own."""
+
 
 def main(folder: Path) -> None:
     with world() as ranks:
-        for name, dtype in itertools.product(TASKS, (torch.float32, torch.float64)):
+        for (unit, (name, options)), dtype in itertools.product(UNITS.items(), (torch.float32, torch.float64)):
             kind = find_task(name)
-            if kind.modality == "text":
-                continue
             torch.manual_seed(0)
             text = "gpt2-tiny" if getattr(kind, "reads_forwards", False) else "bert-tiny"
             trial = PairTrial(f"compact_convnet+{text}", 16, rows=16, side=16)
@@ -37,7 +47,8 @@ def main(folder: Path) -> None:
             }
             alone = "compact_vit" if kind.prefers_patches else "compact_convnet"
             net: Any = trial.network() if kind.modality == "pair" else build(alone, size=16)
-            task = kind(net, **task_options(kind, {})).to(dtype)
+            task = kind(net, **task_options(kind, options)).to(dtype)
+            task.steps.fill_(30)  # a teacher that follows fast enough to be seen in three
             views = task.views(batch, torch.Generator().manual_seed(2))
             rows = slice(ranks.rank * 16 // ranks.size, (ranks.rank + 1) * 16 // ranks.size)
             own = {part: (view.to(dtype) if view.is_floating_point() else view)[rows] for part, view in views.items()}
@@ -50,7 +61,7 @@ def main(folder: Path) -> None:
             curve, gradients = [], {}
             for number in range(3):
                 optimizer.zero_grad()
-                terms, _ = step.gradients([own])
+                terms, output = step.gradients([own])
                 total = torch.stack(list(terms.values())).sum() / ranks.size
                 if ranks.size > 1:
                     torch.distributed.all_reduce(total)
@@ -58,8 +69,10 @@ def main(folder: Path) -> None:
                 if number == 0:
                     gradients = {part: parameter.grad.clone() for part, parameter in task.named_parameters() if parameter.grad is not None}
                 optimizer.step()
+                with torch.no_grad():
+                    task.after_step(output)
             if ranks.leads:
-                torch.save({"gradients": gradients, "curve": curve}, folder / f"{name}-{str(dtype).removeprefix('torch.')}-{ranks.size}.pt")
+                torch.save({"gradients": gradients, "curve": curve}, folder / f"{unit}-{str(dtype).removeprefix('torch.')}-{ranks.size}.pt")
 
 
 if __name__ == "__main__":

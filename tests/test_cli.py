@@ -18,7 +18,9 @@ from command_line import ANSI, failure, success
 from selfsup import cli
 from selfsup.commands.arguments import parse_counts
 from selfsup.commands.pretrain import pretrain as pretrain_command
+from selfsup.pretext import options_of
 from selfsup.run import Run
+from selfsup.tasks import TASKS, find_task
 
 
 @pytest.fixture
@@ -199,8 +201,6 @@ def test_counts_refuse(text: str) -> None:
 
 
 def test_tasks_lists_every_task_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
-    from selfsup.tasks import TASKS, find_task
-
     lines = success(capsys, "tasks").splitlines()
     pictures, text = (next(number for number, line in enumerate(lines) if line.split() == [title]) for title in ("Pictures", "Text"))
     for name in TASKS:
@@ -227,6 +227,12 @@ def test_options_that_a_constructor_hands_on_are_listed_too(capsys: pytest.Captu
         ["second_blur", "float", "|", "None", "None"],
     ):
         assert expected in lines
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_option_is_explained(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    out = success(capsys, "tasks", name)
+    assert [option for option in options_of(find_task(name)) if not re.search(f"`{option}[`=]", out)] == []
 
 
 def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,8 +98,6 @@ def test_teachers_have_no_gradients_and_heads_may_be_linear() -> None:
 
 
 def test_options_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="layers is 0; expected at least 1"):
-        data2vec(layers=0)
     with pytest.raises(ValueError, match="a share between 0 and 1"):
         data2vec(hidden=1.0)
     with pytest.raises(ValueError, match="expected one of place, token"):

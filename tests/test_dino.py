@@ -91,21 +91,25 @@ def test_a_teacher_that_gives_all_answers_to_each_picture_is_blind() -> None:
     assert float(task.loss(same)["answers"]) == pytest.approx(task.blind_loss(20)) == pytest.approx(math.log(8))
 
 
-def told(folder: Path, **options: Any) -> set[str]:
+def told(folder: Path, task: str, **options: Any) -> set[str]:
     """What the log warns of in a short run on digits."""
     images: np.ndarray[Any, Any] = load_digits().images[:600] / 16.0
     run = pretrain(
-        images, task="dino", size=8, steps=80, batch_size=64, out=folder, precision="fp32", options={"flip": 0, "turn": 10, **options},
+        images, task=task, size=8, steps=80, batch_size=64, out=folder, precision="fp32", options={"flip": 0, "turn": 10, **options},
         learning_rate=2e-3,
     )  # fmt: skip
     return {entry["kind"] for line in run.metrics_file.read_text().splitlines() if "kind" in (entry := json.loads(line))}
 
 
-def test_of_a_healthy_run_nothing_is_told(tmp_path: Path) -> None:
-    assert told(tmp_path) == set()
+@pytest.mark.parametrize("task", ["dino", "ibot"])
+def test_of_a_healthy_run_nothing_is_told(tmp_path: Path, task: str) -> None:
+    assert told(tmp_path, task) == set()
 
 
-def test_without_anything_that_spreads_answers_the_log_tells_the_collapse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("task", ["dino", "ibot"])
+def test_without_anything_that_spreads_answers_the_log_tells_the_collapse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
     """The paper's head, since BatchNorm is another way to keep answers apart, and a centre that stays at 0."""
     monkeypatch.setattr("selfsup.tasks.dino.CENTRE", 1.0)
-    assert told(tmp_path, normalise=False, centring="mean", warm_up=0) & {"collapse", "blind"}
+    assert told(tmp_path, task, normalise=False, centring="mean", warm_up=0) & {"collapse", "blind"}

@@ -28,7 +28,7 @@ def test_the_loss_of_patches_equals_lightly_with_its_centre_over_several_steps()
         torch.testing.assert_close(task.patch_centre, peer.center.center.flatten(), atol=1e-6, rtol=1e-5)
 
 
-def test_koleo_equals_lightly_and_is_a_mean_over_views() -> None:
+def test_koleo_equals_lightly_and_is_summed_over_views() -> None:
     peer = pytest.importorskip("lightly.loss").KoLeoLoss()
     rows = torch.randn(9, 2, 6, generator=rng())
     for view in range(2):
@@ -36,7 +36,7 @@ def test_koleo_equals_lightly_and_is_a_mean_over_views() -> None:
     task = make("ibot", koleo=0.1)
     views = task.views(batch(), rng())
     output = task(views) | {"embedded": rows}
-    torch.testing.assert_close(task.loss(output)["koleo"], 0.05 * (peer(rows[:, 0]) + peer(rows[:, 1])))
+    torch.testing.assert_close(task.loss(output)["koleo"], 0.1 * (peer(rows[:, 0]) + peer(rows[:, 1])))
     assert "koleo" not in make("ibot").loss(output)
 
 
@@ -71,9 +71,22 @@ def test_hidden_pixels_reach_the_teacher_only(backbone: str, size: int) -> None:
 def test_which_patches_are_hidden_is_drawn_for_each_picture() -> None:
     task = make("ibot", size=32)
     hidden = task.views(batch(16), rng())["hidden"]
-    assert hidden.shape == (16, round(0.3 * task.side**2))
+    assert hidden.shape == (16, round(0.3 * task.backbone.map_side**2))
     assert len({tuple(row.tolist()) for row in hidden}) > 10
     assert not torch.equal(hidden, task.views(batch(16), rng(1))["hidden"])
+
+
+def test_blocks_hide_as_many_patches_that_lie_together() -> None:
+    def touching(blocks: bool) -> float:
+        """Of hidden patches, the share whose right neighbour is hidden, too."""
+        task = make("ibot", size=32, backbone="compact_vit", blocks=blocks)
+        side = task.backbone.map_side
+        hidden = task.views(batch(64), rng())["hidden"]
+        assert hidden.shape == (64, round(0.3 * side**2))
+        grid = torch.zeros(64, side**2).scatter_(1, hidden, 1.0).view(64, side, side)
+        return float((grid[:, :, :-1] * grid[:, :, 1:]).sum() / grid[:, :, :-1].sum())
+
+    assert touching(blocks=False) < 0.4 < 0.6 < touching(blocks=True)
 
 
 @pytest.mark.parametrize("options", [{}, {"shared_head": False}, {"koleo": 0.1}, {"local_views": 2}])

@@ -212,16 +212,6 @@ def test_views_of_two_sizes_and_directions_are_drawn_from_the_generator(name: st
     assert "local" not in make(name, local_views=0).views(batch(), rng())
 
 
-@pytest.mark.parametrize(("options", "words"), [({"local_crop": 0.5}, "local_crop is 0.5"), ({"directions": 0}, "at least one")])
-def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        make("lejepa", **options)
-    with pytest.raises(ValueError, match=r"sigreg is 1.5"):
-        make("lejepa", sigreg=1.5)
-    with pytest.raises(ValueError, match=r"regularity is -1"):
-        make("visreg", regularity=-1.0)
-
-
 # All of them ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -276,7 +266,7 @@ SHORT: dict[str, Any] = {"pictures": 120, "size": 16, "steps": 42, "batch_size":
 
 
 OFF: dict[str, dict[str, Any]] = {
-    "barlow_twins": {"redundancy": 0}, "vicreg": {"variance": 0, "covariance": 0}, "lejepa": {"sigreg": 0}, "visreg": {"regularity": 0}
+    "barlow_twins": {"redundancy": 0}, "vicreg": {"variance": 0}, "lejepa": {"sigreg": 0}, "visreg": {"regularity": 0}
 }  # fmt: skip
 
 

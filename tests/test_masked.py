@@ -210,3 +210,11 @@ def test_simmim_hides_the_share_asked_for_in_each_picture_anew() -> None:
     views = simmim(32, hidden=0.6).views(batch(32, side=32), rng())
     assert views["hidden"].shape == (32, round(0.6 * 64))
     assert len({tuple(row.tolist()) for row in views["hidden"]}) == 32
+
+
+@pytest.mark.parametrize(("backbone", "size"), [("resnet18", 76), ("convnext_atto", 100), ("resnet18", 29)])
+@pytest.mark.parametrize("name", ["simmim", "ibot", "data2vec", "mae"])
+def test_pictures_whose_side_no_stride_divides(name: str, backbone: str, size: int) -> None:
+    task = make(name, size=size, backbone=backbone)
+    terms = task.loss(task(task.views(batch(4, side=size), rng())))
+    assert all(torch.isfinite(term) for term in terms.values())

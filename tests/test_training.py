@@ -150,11 +150,12 @@ def test_a_run_is_never_overwritten_and_resume_asks_for_the_same(tmp_path: Path)
 
 
 def test_two_ranks_give_the_gradients_of_one_process(tmp_path: Path) -> None:
-    """Every task, in fp32 and in fp64, in one start of the processes."""
+    """Every task, in fp32 and in fp64, in one start of the processes, and some with options that bring a state or a term of their own."""
     rank_gradients.main(tmp_path)
     torchrun = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     subprocess.run([*torchrun, str(HERE / "rank_gradients.py"), str(tmp_path)], check=True, timeout=400)
-    for name in [*PICTURE_TASKS, *PAIR_TASKS]:
+    assert set(rank_gradients.UNITS) >= {*PICTURE_TASKS, *PAIR_TASKS}
+    for name in rank_gradients.UNITS:
         for dtype, gradient, curve in (("float32", 1e-4, 1e-2), ("float64", 1e-9, 1e-6)):
             one, two = (torch.load(tmp_path / f"{name}-{dtype}-{size}.pt", weights_only=True) for size in (1, 2))
             largest = max(float(part.norm()) for part in one["gradients"].values())

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from selfsup.heads import projector
+from selfsup.ranges import above
 
 
 class Prototypes(nn.Module):
@@ -34,6 +35,7 @@ def cluster_head(width: int, hidden: int, bottleneck: int, count: int, *, normal
     .9 (ConvNet) to .99 (ViT) before the prototypes. With `normalise` BatchNorm and ReLU stand there, and a BatchNorm without scale at the
     end, so that they are 0 on average.
     """
+    above(0, hidden=hidden, bottleneck=bottleneck)
     if normalise:
         return nn.Sequential(projector(width, hidden, bottleneck, layers=3, normalise_last=True), Prototypes(bottleneck, count))
     perceptron = [nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, bottleneck)]

@@ -22,9 +22,11 @@ def projector(width: int, hidden: int, out: int, *, layers: int = 2, normalise_l
     """A multi-layer perceptron `(B, width) -> (B, out)` with BatchNorm and ReLU between layers, as joint-embedding methods use it.
 
     Linear layers before a BatchNorm have no bias: the norm takes it away again. Ends in a BatchNorm without scale or shift if
-    `normalise_last` (SimCLR's code, Barlow Twins, MoCo v3).
+    `normalise_last` (SimCLR's code, Barlow Twins, MoCo v3). Raises ValueError for layers without any width.
     """
     widths = [width, *[hidden] * (layers - 1), out]
+    if min(widths) < 1:
+        raise ValueError(f"a head's layers would have {', '.join(map(str, widths))} numbers; expected at least 1 in each.")
     blocks: list[nn.Module] = []
     for start, end in pairwise(widths[:-1]):
         blocks += [nn.Linear(start, end, bias=False), nn.BatchNorm1d(end), nn.ReLU(inplace=True)]

@@ -13,13 +13,18 @@ from selfsup import heads
 from selfsup.backbones import Backbone
 from selfsup.heads import projector
 from selfsup.pretext import Batch, Output, Pretext, Views
+from selfsup.ranges import at_least
 from selfsup.views import Augment, MultiCrop
 
 
 class TwoViews(Pretext):
     """Two views `a` and `b` of every picture, embedded and projected in one pass. A subclass writes the loss, from `a` and `b` (B, D).
 
-    A subclass takes the options of the views as `**views` and hands them on; what each is, Barlow Twins says.
+    A subclass takes the options of views as `**views` and hands them on.
+
+    Options of views: `crop` the smallest share of the picture's area a view shows; `flip` the probability of mirroring (0 for letters and
+    digits); `turn` the most degrees a view is turned either way; `jitter` the colour strength, the s of SimCLR's appendix A; `grey`, `blur`
+    and `solarise` are probabilities, the last of the second view only, whose blur `second_blur` may differ.
     """
 
     couples_rows: ClassVar[bool] = True
@@ -57,8 +62,12 @@ class PredictedViews(TwoViews):
 class ManyViews(Pretext):
     """Views of two sizes, embedded a size at a time and projected in one pass: `global` (B, G, D) and `local` (B, L, D).
 
-    A subclass takes the options of the views as `**views` and hands them on; what each is, LeJEPA says. Raises ValueError for local views
-    of a side that the backbone does not take, or that would not show less than global ones.
+    A subclass takes the options of views as `**views` and hands them on. Raises ValueError for local views of a side that the backbone
+    does not take, or that would not show less than global ones.
+
+    Options of views: `global_views` and `local_views` of a picture, the former of at least `crop` of its area, the latter of `local_crop`
+    to `crop`, `local_side` pixels a side (half of the picture's where not given); `flip` the probability of mirroring (0 for letters and
+    digits), `turn` the most degrees a view is turned, `jitter` the colour strength, `grey` and `blur` probabilities.
     """
 
     couples_rows: ClassVar[bool] = True
@@ -76,6 +85,8 @@ class ManyViews(Pretext):
             )
         super().__init__(backbone)
         self.projector = head
+        if local_views and local_side is not None and not 1 <= local_side <= backbone.size:
+            raise ValueError(f"local_side is {local_side}; expected 1 to {backbone.size} pixels, the side of the picture.")
         small = heads.local_side(backbone, local_side) if local_views else backbone.size
         self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
         self.multicrop = MultiCrop.around(
@@ -100,16 +111,15 @@ class SlicedViews(ManyViews):
     Losses that look at a batch along random directions need the same ones in every process, and may not draw them. So every row brings
     some, drawn in `views` with the rest, and they are gathered with the rows: the batch has the same ones however it was split.
 
-    The projector has three layers. `directions` is how many the loss gets; batches of fewer than `ENOUGH` rows bring fewer. Raises
-    ValueError where it is none.
+    Options of what is projected: `directions` how many the loss gets (batches of fewer than `ENOUGH` rows, 64, bring fewer; at least 1);
+    `hidden`, `dimensions` of the projection head, which has three layers.
     """
 
     kind: ClassVar[str] = "redundancy"
     ENOUGH: ClassVar[int] = 64
 
     def __init__(self, backbone: Backbone, *, directions: int = 256, hidden: int = 512, dimensions: int = 64, **views: Any) -> None:
-        if directions < 1:
-            raise ValueError(f"directions is {directions}: the loss looks along at least one.")
+        at_least(1, directions=directions)
         super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), **views)
         self.dimensions, self.directions = dimensions, directions
 
@@ -124,13 +134,6 @@ class SlicedViews(ManyViews):
     def along(self, output: Output) -> Float[Tensor, "M D"]:
         """The directions of this step, of length 1."""
         return nn.functional.normalize(output["directions"].flatten(0, 1)[: self.directions], dim=1)
-
-
-def checked_share(name: str, value: float) -> float:
-    """A weight of which something else gets the rest to 1. Raises ValueError where there is no rest."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}; expected a share of the loss, from 0 to 1.")
-    return value
 
 
 def by_view(output: Output) -> Float[Tensor, "V B D"]:

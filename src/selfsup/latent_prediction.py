@@ -11,6 +11,7 @@ from torch import Tensor
 
 from selfsup.backbones import Backbone
 from selfsup.pretext import Output, Pretext
+from selfsup.ranges import at_least, share
 from selfsup.teachers import Teacher, momentum_at
 from selfsup.views import nearest_patches, patches, unpatched, whole_units
 
@@ -24,10 +25,11 @@ HORIZON = 1.0
 class LatentPrediction(Pretext):
     """A backbone, and a slow copy of it, the `teacher`, whose features of whole pictures are to be told where something is hidden.
 
-    What is told is the mean of the teacher's last `layers`, of those whose maps are as large as the last one's, each on one scale. Nothing
-    but the teacher's slowness keeps it from becoming easy to tell, and the easiest thing to tell is what all pictures have at a place. With
-    `normalise` "place" it is taken off: every position loses its mean over the batch, and each dimension gets unit variance over batch
-    and positions, so the loss has to see the whole batch. With "token", as in the papers, every token is standardised by itself;
+    What is told is the mean of the teacher's last `layers`, each on one scale: of those that the backbone shows (of twelve blocks of a ViT
+    the third, sixth, ninth and last) and whose maps are as large as the last one's, or all of them where there are fewer. Nothing but the
+    teacher's slowness keeps it from becoming easy to tell, and the easiest thing to tell is what all pictures have at a place. With
+    `normalise` "place" it is taken off: every position loses its mean over the batch, and each dimension gets unit variance over batch and
+    positions, so the loss has to see the whole batch. With "token", as in the papers, every token is standardised by itself;
     docs/decisions/latent_prediction.md says what becomes of that in short runs.
 
     `momentum` is the teacher's at the start; by default it averages as many steps as the run has. A subclass puts `told` into its output as
@@ -42,12 +44,11 @@ class LatentPrediction(Pretext):
 
     def __init__(self, backbone: Backbone, *, layers: int, normalise: Normalise, momentum: float | None) -> None:
         super().__init__(backbone)
-        if layers < 1:
-            raise ValueError(f"layers is {layers}; expected at least 1, how many of the teacher's last layers are told.")
+        at_least(1, layers=layers)
+        share(momentum=momentum)
         if normalise not in get_args(Normalise):
             raise ValueError(f"normalise is {normalise!r}; expected one of {', '.join(get_args(Normalise))}.")
         self.layers, self.normalise, self.momentum = layers, normalise, momentum
-        self.side: int = -(-backbone.size // backbone.stride)
         self.teacher = Teacher(self, "backbone")
 
     @torch.no_grad()

@@ -197,24 +197,24 @@ def options_of(task: type[Pretext]) -> dict[str, inspect.Parameter]:
     Where it hands `**others` on, as `super().__init__(backbone, **others)` does, those of the class it derives from follow.
     """
     options: dict[str, inspect.Parameter] = {}
-    for made in constructors(task):
-        parameters = inspect.signature(made).parameters
+    for kind in option_classes(task):
+        parameters = inspect.signature(vars(kind)["__init__"]).parameters
         options |= {name: item for name, item in parameters.items() if item.kind is inspect.Parameter.KEYWORD_ONLY and name not in options}
     return options
 
 
 def option_types(task: type[Pretext]) -> dict[str, Any]:
     """The annotated type of each option."""
-    hints = {name: hint for made in reversed(constructors(task)) for name, hint in get_type_hints(made).items()}
+    hints = {name: hint for kind in reversed(option_classes(task)) for name, hint in get_type_hints(vars(kind)["__init__"]).items()}
     return {name: hints.get(name, Any) for name in options_of(task)}
 
 
-def constructors(task: type[Pretext]) -> list[Callable[..., None]]:
-    """The task's constructor, and those of the classes it derives from as far as each hands `**others` on to the next."""
-    every: list[Callable[..., None]] = []
-    for made in (vars(kind)["__init__"] for kind in task.__mro__ if "__init__" in vars(kind)):
-        every.append(made)
-        if all(item.kind is not inspect.Parameter.VAR_KEYWORD for item in inspect.signature(made).parameters.values()):
+def option_classes(task: type[Pretext]) -> list[type]:
+    """The classes whose constructors take the task's options: its own, and further ones as far as each hands `**others` on to the next."""
+    every: list[type] = []
+    for kind in (kind for kind in task.__mro__ if "__init__" in vars(kind)):
+        every.append(kind)
+        if all(item.kind is not inspect.Parameter.VAR_KEYWORD for item in inspect.signature(vars(kind)["__init__"]).parameters.values()):
             break
     return every
 

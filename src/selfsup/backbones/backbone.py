@@ -61,7 +61,8 @@ class Backbone(nn.Module, ABC):
     Attributes: `name`; `width`, the D of `embed`; `size`, the picture side it was made for; `channels`; `layers`, from shallow to deep, of
     which the last is what `embed` pools; `projection`, the matrix (E, D) that brings an embedding into the space that a run of pairs
     shares, where it was one of its sides (no part of its state); `patch`, the side of a ViT patch in pixels, else None; `stride`, pixels of
-    the picture per position of the last map; `settings`, what `backbone.json` holds. Nothing in it draws random numbers.
+    the picture per position of the last map; `map_side`, positions along each side of that map; `settings`, what `backbone.json` holds.
+    Nothing in it draws random numbers.
     """
 
     mean: Tensor
@@ -74,6 +75,7 @@ class Backbone(nn.Module, ABC):
         self.name, self.size, self.channels = settings.name, settings.size, settings.channels
         self.patch = settings.patch
         self.width, self.layers, self.stride = width, layers, stride
+        self.map_side: int = -(-self.size // stride)  # the last position may reach beyond the picture
         # Not in the state dict: they stand in backbone.json, and weights of other libraries do not have them.
         self.register_buffer("mean", torch.tensor(settings.mean).reshape(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(settings.std).reshape(1, -1, 1, 1), persistent=False)

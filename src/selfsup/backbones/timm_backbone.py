@@ -39,7 +39,10 @@ class TimmBackbone(Backbone):
         count = len(maps)
         shown = list(range(count)) if count <= MOST_LAYERS else evenly_spaced(count, SHOWN)
         layers = tuple(f"{'stage' if count <= MOST_LAYERS else 'block'}{n + 1}" for n in shown)
-        super().__init__(settings, width=maps[-1].shape[1], layers=layers, stride=max(1, round(settings.size / maps[-1].shape[-1])))
+        side = maps[-1].shape[-1]
+        super().__init__(settings, width=maps[-1].shape[1], layers=layers, stride=-(-settings.size // side))
+        if self.map_side != side:
+            raise ValueError(f"its last map of {side} x {side} cannot be laid over them in squares of whole pixels")
         self.shown, self.model = shown, model.train(training)
         freeze_unused(model, maps[-1])
 

@@ -93,6 +93,11 @@ class Wishes:
         if rows < max(2, smallest):
             raise ValueError(f"there are {rows} {noun} to train on; expected at least {max(2, smallest)}. Add some or hold out fewer.")
         wanted = self.batch_size or max(smallest, min(usual, rows) // parts * parts)
+        if wanted < smallest:
+            raise ValueError(
+                f"batch size {wanted}, over {ranks.size} ranks x {self.accumulate} micro-batches, leaves fewer than the "
+                f"{smallest // parts} {noun} each that task {self.task} needs; give --batch-size {smallest} or more."
+            )
         if wanted > rows:
             raise ValueError(f"batch size {wanted} is more than {rows} {noun}; give --batch-size {rows // parts * parts} or less.")
         if wanted % parts:

@@ -13,6 +13,7 @@ from selfsup.heads import projector
 from selfsup.joint_embedding import TwoViews
 from selfsup.losses import off_diagonal
 from selfsup.pretext import Output
+from selfsup.ranges import at_least
 
 STEADY = 1e-5
 """Added to the variance, as BatchNorm does it: a dimension that is the same for all pictures has correlation 0."""
@@ -22,9 +23,7 @@ class BarlowTwins(TwoViews):
     """Make each dimension agree over two views and tell what no other does. Zbontar, Jing, Misra, LeCun, Deny, ICML 2021, arXiv 2103.03230.
 
     Options: `redundancy` the weight of what dimensions share (the paper's lambda), where that of their agreement is 1; `hidden`,
-    `dimensions` of the projection head (three layers); `crop` the smallest share of the picture's area a view shows; `flip` the
-    probability of mirroring; `turn` the most degrees a view is turned either way; `jitter` the colour strength; `grey`, `blur` and
-    `solarise` are probabilities, the last of the second view only, whose blur `second_blur` may differ.
+    `dimensions` of the projection head (three layers); the others are those of `TwoViews`.
     """
 
     kind = "redundancy"
@@ -32,6 +31,7 @@ class BarlowTwins(TwoViews):
     compared = False
 
     def __init__(self, backbone: Backbone, *, redundancy: float = 0.0051, hidden: int = 512, dimensions: int = 512, **views: Any) -> None:
+        at_least(0, redundancy=redundancy)
         super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), **views)
         self.redundancy = redundancy
 

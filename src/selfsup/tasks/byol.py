@@ -12,6 +12,7 @@ from selfsup.heads import projector
 from selfsup.joint_embedding import PredictedViews
 from selfsup.losses import by_picture, crossed_cosine
 from selfsup.pretext import Output, Views
+from selfsup.ranges import share
 from selfsup.teachers import Teacher, momentum_at
 
 
@@ -22,8 +23,7 @@ class BYOL(PredictedViews):
     stands between: without either, all become one.
 
     Options: `momentum` of the teacher at the start, by default what suits the length of the run (.996 in the paper, for 10⁵ steps);
-    `hidden` of projector and predictor, `dimensions` of what is predicted; the others are those of Barlow Twins
-    (`selfsup tasks barlow_twins`).
+    `hidden` of projector and predictor, `dimensions` of what is predicted; the others are those of `TwoViews`.
     """
 
     attracted = "target"
@@ -31,6 +31,7 @@ class BYOL(PredictedViews):
     def __init__(
         self, backbone: Backbone, *, momentum: float | None = None, hidden: int = 512, dimensions: int = 128, **views: Any
     ) -> None:
+        share(momentum=momentum)
         super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), **views)
         self.predictor = projector(dimensions, hidden, dimensions)
         self.teacher = Teacher(self, "backbone", "projector")

@@ -17,12 +17,12 @@ from selfsup.views import Augment, blob_holes, centre_holes, rim
 class ContextEncoder(Pretext):
     """Fill a hole from what surrounds it. Pathak, Krähenbühl, Donahue, Darrell, Efros, CVPR 2016, arXiv 1604.07379.
 
-    The hole is painted with the data's mean colour, and the loss is the squared error inside it. Random `blobs` cover between `least`
-    and `most` of each picture (the paper's choice for features); a `centre` hole is a square of half the side. Only for that one the
-    network also predicts a rim of visible pixels around it (1/32 of the side, the authors' 4 px of 128), which weigh `overlap` times
-    as much, so that the filling continues its surroundings. The adversarial term is left out: the authors' published features were
-    trained without it, it only sharpens what is painted. So is the channel-wise connected layer between encoder and decoder: it lets
-    positions see one another, which those of the last map of our ConvNets and of a ViT do already.
+    The hole is painted with the data's mean colour, and the loss is the squared error inside it. `hole` says its shape: random `blobs`
+    cover between `least` and `most` of each picture (the paper's choice for features); a `centre` hole is a square of half the side. Only
+    for that one the network also predicts a rim of visible pixels around it (1/32 of the side, the authors' 4 px of 128), which weigh
+    `overlap` times as much, so that the filling continues its surroundings. The adversarial term is left out: the authors' published
+    features were trained without it, it only sharpens what is painted. So is the channel-wise connected layer between encoder and decoder:
+    it lets positions see one another, which those of the last map of our ConvNets and of a ViT do already.
 
     Options: `width` is the number of channels of the decoder at full resolution; `crop` the smallest share of area, `flip` the
     probability of mirroring.

@@ -11,6 +11,7 @@ from selfsup.backbones.transformer import taken
 from selfsup.heads import MaskedPixels
 from selfsup.latent_prediction import LatentPrediction, Normalise
 from selfsup.pretext import Batch, Output, Views
+from selfsup.ranges import at_least
 from selfsup.views import Augment, block_patches, paint
 
 
@@ -21,11 +22,11 @@ class Data2Vec(LatentPrediction):
     is hidden is a learned square of pixels, so that any backbone will do. The loss is the squared distance, as in data2vec 2.0 (arXiv
     2212.07525), where the paper's is smooth L1.
 
-    Options: `hidden` the share of positions that is hidden, in blocks; `layers` how many of the last layers are told (of those whose maps
-    are as large as the last one's; 6 of 12 blocks in the paper); `normalise` how they are brought to one scale (`place` over the
-    batch, or `token` by token, as in the paper); `width` of the layer between features and answer, 0 for none, as in the paper;
-    `momentum` of the teacher at the start (.9998 in the paper, for 10⁵ steps; by default what averages as many steps as the run has);
-    `crop` the smallest share of area of a view, `flip` the probability of mirroring.
+    Options: `hidden` the share of positions that is hidden, in blocks; `layers` how many of the last layers are told (of those shown, whose
+    maps are as large as the last one's: 2 are blocks 9 and 12 of a ViT, where the paper has the last 6); `normalise` how they are brought
+    to one scale (`place` over the batch, or `token` by token, as in the paper); `width` of the layer between features and answer, 0 for
+    none, as in the paper; `momentum` of the teacher at the start (.9998 in the paper, for 10⁵ steps; by default what averages as many steps
+    as the run has); `crop` the smallest share of area of a view, `flip` the probability of mirroring.
     """
 
     def __init__(
@@ -33,11 +34,12 @@ class Data2Vec(LatentPrediction):
         momentum: float | None = None, crop: float = 0.6, flip: float = 0.5,
     ) -> None:  # fmt: skip
         super().__init__(backbone, layers=layers, normalise=normalise, momentum=momentum)
-        if not 0 < hidden < 1 or self.side < 2:
+        if not 0 < hidden < 1 or backbone.map_side < 2:
             raise ValueError(
-                f"hidden={hidden} of the {self.side} x {self.side} positions of {backbone.name!r} at {backbone.size} px: expected a share "
-                "between 0 and 1 of more than one position."
+                f"hidden={hidden} of the {backbone.map_side} x {backbone.map_side} positions of {backbone.name!r} at {backbone.size} px: "
+                "expected a share between 0 and 1 of more than one position."
             )
+        at_least(0, width=width)
         self.hidden = hidden
         self.masked = MaskedPixels(backbone)
         features = backbone.width
@@ -48,7 +50,7 @@ class Data2Vec(LatentPrediction):
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
         image = self.augment(batch, rng)
-        return {"image": image, "hidden": block_patches(len(image), self.side, hidden=self.hidden, rng=rng)[1]}
+        return {"image": image, "hidden": block_patches(len(image), self.backbone.map_side, hidden=self.hidden, rng=rng)[1]}
 
     def forward(self, views: Views) -> Output:
         image, hidden = views["image"], views["hidden"]

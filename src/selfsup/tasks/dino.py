@@ -14,6 +14,7 @@ from selfsup.backbones import Backbone
 from selfsup.clusters import assigned, cluster_head, crossed_entropy
 from selfsup.joint_embedding import ManyViews, by_view
 from selfsup.pretext import Output, Views
+from selfsup.ranges import above, at_least, share
 from selfsup.teachers import Teacher, momentum_at
 
 CENTRE = 0.9
@@ -27,10 +28,10 @@ class DINO(ManyViews):
     as often (`centring=sinkhorn`, as in DINOv2, Oquab et al., 2024, arXiv 2304.07193, section 4) or by taking off a running mean
     (`mean`, the paper's), and are sharpened by a small temperature.
 
-    Options: `outputs` how many answers there are (65,536 in the paper, for a million pictures); `hidden`, `bottleneck` widths of the
-    head, `normalise` whether it has BatchNorm (not in the paper); `temperature` is the student's; the teacher's rises from
-    `first_temperature` to `teacher_temperature` in the share `warm_up` of the run; `momentum` of the teacher at the start, by
-    default what suits the length of the run; the others are those of LeJEPA (`selfsup tasks lejepa`).
+    Options: `centring` which of the two; `outputs` how many answers there are (65,536 in the paper, for a million pictures); `hidden`,
+    `bottleneck` widths of the head, `normalise` whether it has BatchNorm (not in the paper); `temperature` is the student's; the teacher's
+    rises from `first_temperature` to `teacher_temperature` in the share `warm_up` of the run; `momentum` of the teacher at the start, by
+    default what suits the length of the run; the others are those of `ManyViews`.
     """
 
     kind = "distillation"
@@ -43,6 +44,9 @@ class DINO(ManyViews):
         teacher_temperature: float = 0.05, warm_up: float = 0.3, momentum: float | None = None, local_views: int = 0, crop: float = 0.6,
         local_crop: float = 0.3, jitter: float = 0.2, blur: float = 0.0, **views: Any,
     ) -> None:  # fmt: skip
+        at_least(2, outputs=outputs)
+        above(0, temperature=temperature, first_temperature=first_temperature, teacher_temperature=teacher_temperature)
+        share(warm_up=warm_up, momentum=momentum)
         head = cluster_head(backbone.width, hidden, bottleneck, outputs, normalise=normalise)
         super().__init__(backbone, head, local_views=local_views, crop=crop, local_crop=local_crop, jitter=jitter, blur=blur, **views)
         self.teacher = Teacher(self, "backbone", "projector")
@@ -62,8 +66,8 @@ class DINO(ManyViews):
     @torch.no_grad()
     def spread(self, answers: Float[Tensor, "N K"], centre: Float[Tensor, " K"]) -> Float[Tensor, "N K"]:
         """The teacher's answers as shares that sum to 1, spread over all of them and sharpened."""
-        share = 1.0 if self.warm_up <= 0 else min(1.0, float(self.progress) / self.warm_up)
-        temperature = self.first + (self.last - self.first) * share
+        risen = 1.0 if self.warm_up == 0 else min(1.0, float(self.progress) / self.warm_up)
+        temperature = self.first + (self.last - self.first) * risen
         if self.centring == "sinkhorn":
             return assigned(answers, epsilon=temperature, iterations=3)
         return F.softmax((answers - centre) / temperature, dim=-1)

@@ -14,9 +14,10 @@ from selfsup.backbones import Backbone
 from selfsup.clusters import cluster_head
 from selfsup.heads import MaskedPixels
 from selfsup.pretext import Batch, Output, Views
+from selfsup.ranges import at_least
 from selfsup.tasks.dino import DINO, follow
 from selfsup.teachers import Teacher
-from selfsup.views import paint, random_patches
+from selfsup.views import block_patches, paint, random_patches
 
 
 class IBOT(DINO):
@@ -25,26 +26,29 @@ class IBOT(DINO):
     Some patches of the first global view are hidden from the network, and their answers told from the rest; the other views stay whole.
     (The paper hides patches of each view with probability one half: here it is one of two.) The teacher sees everything.
 
-    Options: `hidden_patches` the share of positions that is hidden; `patches` the weight of telling them; `shared_head` whether one
-    head answers for pictures and patches (DINOv2 has two, Oquab et al., 2024, arXiv 2304.07193, section 4); `koleo` the weight of a
-    term that drives each picture away from its nearest neighbour in the batch (.1 in DINOv2); the others are those of DINO
-    (`selfsup tasks dino`).
+    Options: `hidden_patches` the share of positions that is hidden; `blocks` whether they lie in blocks, as in the paper, or anywhere;
+    `patches` the weight of telling them, of views that have some hidden (both papers' is .5: they weigh them by 1, and take the mean over
+    all views, of which half have); `shared_head` whether one head answers for pictures and patches (DINOv2 has two, Oquab et al., 2024,
+    arXiv 2304.07193, section 4); `koleo` the weight of a term that drives each picture away from its nearest neighbour in the batch,
+    summed over the global views (.1 in DINOv2); the others are those of `DINO` and `ManyViews`.
     """
 
     patch_centre: Tensor
 
     def __init__(
-        self, backbone: Backbone, *, hidden_patches: float = 0.3, patches: float = 1.0, shared_head: bool = True, koleo: float = 0.0,
-        outputs: int = 128, hidden: int = 512, bottleneck: int = 32, normalise: bool = True, **others: Any,
+        self, backbone: Backbone, *, hidden_patches: float = 0.3, blocks: bool = False, patches: float = 1.0, shared_head: bool = True,
+        koleo: float = 0.0, outputs: int = 128, hidden: int = 512, bottleneck: int = 32, normalise: bool = True, **others: Any,
     ) -> None:  # fmt: skip
         super().__init__(backbone, outputs=outputs, hidden=hidden, bottleneck=bottleneck, normalise=normalise, **others)
-        self.side = -(-backbone.size // backbone.stride)
-        if not 0 < hidden_patches < 1 or self.side < 2:
+        side = backbone.map_side
+        if not 0 < hidden_patches < 1 or side < 2:
             raise ValueError(
-                f"hidden_patches={hidden_patches} of the {self.side} x {self.side} positions of {backbone.name!r} at {backbone.size} px: "
+                f"hidden_patches={hidden_patches} of the {side} x {side} positions of {backbone.name!r} at {backbone.size} px: "
                 "expected a share between 0 and 1, of more than one position. Take larger pictures (--size), or a ViT with smaller patches."
             )
-        self.hidden_patches, self.weight, self.koleo, self.shared_head = hidden_patches, patches, koleo, shared_head
+        at_least(0, patches=patches, koleo=koleo)
+        self.hidden_patches, self.blocks, self.weight = hidden_patches, blocks, patches
+        self.koleo, self.shared_head = koleo, shared_head
         self.masked = MaskedPixels(backbone)
         if not shared_head:
             self.patch_projector = cluster_head(backbone.width, hidden, bottleneck, outputs, normalise=normalise)
@@ -52,7 +56,12 @@ class IBOT(DINO):
         self.register_buffer("patch_centre", torch.zeros(outputs))
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
-        hidden = random_patches(len(batch["image"]), self.side**2, hidden=self.hidden_patches, rng=rng)[1]
+        rows, side = len(batch["image"]), self.backbone.map_side
+        hidden = (
+            block_patches(rows, side, hidden=self.hidden_patches, rng=rng)
+            if self.blocks
+            else random_patches(rows, side**2, hidden=self.hidden_patches, rng=rng)
+        )[1]
         return {**super().views(batch, rng), "hidden": hidden}
 
     def forward(self, views: Views) -> Output:
@@ -85,7 +94,7 @@ class IBOT(DINO):
         nats = F.log_softmax(output["patches"].flatten(0, 1) / self.temperature, dim=1)
         terms = {**super().loss(output), "patches": -self.weight * (target * nats).sum(dim=1).mean()}
         if self.koleo:
-            terms["koleo"] = self.koleo * torch.stack([loneliness(rows) for rows in output["embedded"].unbind(1)]).mean()
+            terms["koleo"] = self.koleo * torch.stack([loneliness(rows) for rows in output["embedded"].unbind(1)]).sum()
         return terms
 
     def after_step(self, output: Output) -> None:

@@ -14,6 +14,7 @@ from selfsup.backbones.transformer import taken
 from selfsup.latent_prediction import LatentPrediction, Normalise
 from selfsup.losses import counted_mean
 from selfsup.pretext import Batch, Output, Views
+from selfsup.ranges import above, at_least
 from selfsup.views import Augment, context_and_targets, patch_mask
 
 ASPECT = (0.75, 1.5)
@@ -32,13 +33,13 @@ class IJEPA(LatentPrediction):
     code has one size a batch, cuts contexts to the shortest in the batch, its bottom rows first, and asks for ten patches, which small
     grids do not have.
 
-    Options: `blocks` is how many targets there are, each of `smallest` to `largest` of the picture's area; `context` is the smallest
-    share of area of the block that the context is cut from, `visible` the share of all patches it keeps (a quarter on average in the
-    paper, table 6); `layers` how many of the teacher's last layers are told (1 in the paper, by default all); `normalise` how they are
-    brought to one scale (`place` over the batch, or `token` by token, as in the paper); `predictor_width`, `predictor_depth` and
-    `predictor_heads` size the predictor (384, 6 or 12 and 12 in the paper); `momentum` is the teacher's at the start (.996 in the paper,
-    from where it rises evenly, and here as a cosine; by default what averages as many steps as the run has); `crop` is the smallest share
-    of area of a view, `flip` the probability of mirroring, which the paper leaves out.
+    Options: `blocks` is how many targets there are, each of `smallest` to `largest` of the picture's area; `context` is the smallest share
+    of area of the block that the context is cut from, `visible` the share of all patches it keeps (a quarter on average in the paper, table
+    6); `layers` how many of the teacher's last layers are told (1 in the paper, by default all that are shown, four on most ViTs);
+    `normalise` how they are brought to one scale (`place` over the batch, or `token` by token, as in the paper); `predictor_width`,
+    `predictor_depth` and `predictor_heads` size the predictor (384, 6 or 12 and 12 in the paper); `momentum` is the teacher's at the start
+    (.996 in the paper, from where it rises evenly, and here as a cosine; by default what averages as many steps as the run has); `crop` is
+    the smallest share of area of a view, `flip` the probability of mirroring, which the paper leaves out.
     """
 
     prefers_patches = True
@@ -55,6 +56,10 @@ class IJEPA(LatentPrediction):
                 "take compact_vit, or any plain ViT of timm (vit_small_patch16_224, say). data2vec asks the same of ConvNets."
             )
         super().__init__(backbone, layers=len(backbone.layers) if layers is None else layers, normalise=normalise, momentum=momentum)
+        above(0, visible=visible)
+        at_least(1, predictor_depth=predictor_depth, predictor_heads=predictor_heads)
+        if predictor_width < 1 or predictor_width % 4 or predictor_width % predictor_heads:
+            raise ValueError(f"predictor_width is {predictor_width}; expected a multiple of 4 and of its {predictor_heads} heads.")
         if blocks < 1 or not 0 < smallest <= largest < 1 or not 0 < context <= 1:
             raise ValueError(
                 f"blocks is {blocks}, smallest {smallest}, largest {largest} and context {context}; expected at least one block, and "
@@ -62,7 +67,7 @@ class IJEPA(LatentPrediction):
             )
         self.blocks, self.area, self.context, self.visible = blocks, (smallest, largest), (context, 1.0), visible
         self.hiding(1, torch.Generator())  # raises where the grid is too small
-        self.predictor = Predictor(backbone.width, self.side, width=predictor_width, depth=predictor_depth, heads=predictor_heads)
+        self.predictor = Predictor(backbone.width, backbone.map_side, width=predictor_width, depth=predictor_depth, heads=predictor_heads)
         self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=0.0, grey=0.0)
 
     def views(self, batch: Batch, rng: torch.Generator) -> Views:
@@ -72,8 +77,9 @@ class IJEPA(LatentPrediction):
     def hiding(self, rows: int, rng: torch.Generator) -> Views:
         """Context and targets of so many pictures."""
         return context_and_targets(
-            rows, self.side, targets=self.blocks, area=self.area, aspect=ASPECT, context=self.context, share=self.visible, rng=rng
-        )
+            rows, self.backbone.map_side, targets=self.blocks, area=self.area, aspect=ASPECT, context=self.context, share=self.visible,
+            rng=rng,
+        )  # fmt: skip
 
     def forward(self, views: Views) -> Output:
         image, context, targets, real = (views[name] for name in ("image", "context", "targets", "real"))

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from selfsup.backbones import Backbone
-from selfsup.joint_embedding import SlicedViews, by_view, checked_share, prediction
+from selfsup.joint_embedding import SlicedViews, by_view, prediction
 from selfsup.pretext import Output
+from selfsup.ranges import share
 
 KNOTS, REACH = 17, 3.0
 """Frequencies at which the distributions are compared, and the largest: the authors' settings."""
@@ -20,15 +21,13 @@ class LeJEPA(SlicedViews):
     """Predict a picture from each of its views, with embeddings normally distributed. Balestriero, LeCun, 2025, arXiv 2511.08544.
 
     Options: `sigreg` the weight of the distance from a normal distribution (the paper's lambda), of which the prediction gets the rest
-    to 1; `directions` how many random directions it is measured along (fewer in batches below 64); `hidden`, `dimensions` of the
-    projection head; `global_views` and `local_views` of a picture, the former of at least `crop` of its area, the latter of `local_crop`
-    to `crop`, `local_side` pixels a side (half of the picture's where not given); `flip` the probability of mirroring, `turn` the most
-    degrees a view is turned, `jitter` the colour strength, `grey` and `blur` probabilities.
+    to 1; the others are those of `SlicedViews` and `ManyViews`.
     """
 
     def __init__(self, backbone: Backbone, *, sigreg: float = 0.05, **views: Any) -> None:
+        share(sigreg=sigreg)
         super().__init__(backbone, **views)
-        self.sigreg = checked_share("sigreg", sigreg)
+        self.sigreg = sigreg
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         along = self.along(output)

@@ -15,6 +15,7 @@ from selfsup.heads import projector
 from selfsup.joint_embedding import TwoViews
 from selfsup.losses import by_picture
 from selfsup.pretext import Batch, Output, Views
+from selfsup.ranges import above, share
 from selfsup.teachers import Teacher, momentum_at
 
 
@@ -28,7 +29,7 @@ class MoCo(TwoViews):
     Options: `queue` is how many keys are remembered (0 for none); `predictor` whether there is one (not in version 2); `temperature` of
     the cosine; `momentum` of the teacher at the start, by default what suits the length of the run; `hidden` and `dimensions` of projector
     and predictor; `frozen_patches` keeps the layer of a ViT that projects patches as it begins (section 4.2: large batches are unstable by
-    it); the others are those of Barlow Twins (`selfsup tasks barlow_twins`).
+    it); the others are those of `TwoViews`.
     """
 
     loss_falls = False  # it rises while a queue fills; `blind_loss` knows how full it is
@@ -44,6 +45,8 @@ class MoCo(TwoViews):
     ) -> None:  # fmt: skip
         if queue < 0:
             raise ValueError(f"queue={queue}: expected how many keys are remembered, 0 for none.")
+        above(0, temperature=temperature)
+        share(momentum=momentum)
         if frozen_patches:
             freeze_patches(backbone)
         super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), **views)

@@ -13,21 +13,20 @@ from selfsup.backbones import Backbone
 from selfsup.heads import projector
 from selfsup.joint_embedding import TwoViews
 from selfsup.pretext import Output
+from selfsup.ranges import above
 
 
 class SimCLR(TwoViews):
     """Recognise the other view of a picture among all others. Chen, Kornblith, Norouzi, Hinton, ICML 2020, arXiv 2002.05709.
 
     Options: `temperature` (.1 for long ImageNet runs, .5 on CIFAR in the paper's appendix B.9; between them for short runs);
-    `hidden`, `dimensions` of the projection head; `crop` the smallest share of the picture's area a view shows; `flip` the
-    probability of mirroring (0 for letters and digits); `turn` the most degrees a view is turned either way; `jitter` the colour
-    strength s of the paper's appendix A; `grey` and `blur` are probabilities (the paper blurs ImageNet, not 32 px; here it helped);
-    `second_blur` and `solarise` are those of Barlow Twins.
+    `hidden`, `dimensions` of the projection head; the others are those of `TwoViews`. (The paper blurs ImageNet, not 32 px: it helped.)
     """
 
     kind = "contrastive"
 
     def __init__(self, backbone: Backbone, *, temperature: float = 0.2, hidden: int = 512, dimensions: int = 128, **views: Any) -> None:
+        above(0, temperature=temperature)
         super().__init__(backbone, projector(backbone.width, hidden, dimensions, normalise_last=True), **views)
         self.temperature = temperature
 

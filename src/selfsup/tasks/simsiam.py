@@ -21,7 +21,7 @@ class SimSiam(PredictedViews):
     predictor's learning rate stays at its peak (appendix B), since it has to keep up with the network.
 
     Options: `hidden` and `dimensions` of the projector (three layers), `bottleneck` the predictor's narrow middle (2,048, 2,048 and 512
-    in the paper); the others are those of Barlow Twins (`selfsup tasks barlow_twins`).
+    in the paper); the others are those of `TwoViews`.
     """
 
     attracted = "target"

@@ -13,6 +13,7 @@ from selfsup.clusters import Prototypes, assigned, crossed_entropy
 from selfsup.heads import projector
 from selfsup.joint_embedding import ManyViews, by_view
 from selfsup.pretext import Output
+from selfsup.ranges import above, at_least
 
 
 class SwAV(ManyViews):
@@ -23,7 +24,7 @@ class SwAV(ManyViews):
 
     Options: `prototypes` how many directions are learned; `temperature` of the cosines with them; `epsilon` the temperature of the
     assignment, and `iterations` how often directions and pictures are made even; `hidden`, `dimensions` of the projection head;
-    the others are those of LeJEPA (`selfsup tasks lejepa`).
+    the others are those of `ManyViews`.
     """
 
     kind = "contrastive"
@@ -35,6 +36,8 @@ class SwAV(ManyViews):
     ) -> None:  # fmt: skip
         if prototypes < 2:
             raise ValueError(f"prototypes is {prototypes}: pictures are told apart by at least two.")
+        above(0, temperature=temperature, epsilon=epsilon)
+        at_least(0, iterations=iterations)
         # Many more prototypes than dimensions: as many as dimensions leave directions far from all of them, where every code is uniform.
         head = nn.Sequential(projector(backbone.width, hidden, dimensions, normalise_last=True), Prototypes(dimensions, prototypes))
         super().__init__(backbone, head, local_views=local_views, crop=crop, local_crop=local_crop, jitter=jitter, blur=blur, **views)

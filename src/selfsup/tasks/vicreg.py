@@ -14,13 +14,14 @@ from selfsup.heads import projector
 from selfsup.joint_embedding import TwoViews
 from selfsup.losses import off_diagonal
 from selfsup.pretext import Output
+from selfsup.ranges import at_least
 
 
 class VICReg(TwoViews):
     """Agree on two views, keep every dimension alive, make dimensions independent. Bardes, Ponce, LeCun, ICLR 2022, arXiv 2105.04906.
 
-    Options: `invariance`, `variance` and `covariance` are the weights of the three terms; the others are those of Barlow Twins
-    (`selfsup tasks barlow_twins`).
+    Options: `invariance`, `variance` and `covariance` are the weights of the three terms; `hidden`, `dimensions` of the
+    projection head (three layers); the others are those of `TwoViews`.
     """
 
     kind = "redundancy"
@@ -30,6 +31,7 @@ class VICReg(TwoViews):
         self, backbone: Backbone, *, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0,
         hidden: int = 512, dimensions: int = 512, **views: Any,
     ) -> None:  # fmt: skip
+        at_least(0, invariance=invariance, variance=variance, covariance=covariance)
         super().__init__(backbone, projector(backbone.width, hidden, dimensions, layers=3), **views)
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
 

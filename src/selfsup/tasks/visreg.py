@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from selfsup.backbones import Backbone
-from selfsup.joint_embedding import SlicedViews, by_view, checked_share, prediction
+from selfsup.joint_embedding import SlicedViews, by_view, prediction
 from selfsup.pretext import Output
+from selfsup.ranges import at_least, share
 
 STEADY = 1e-4
 """Added to a standard deviation that is divided by."""
@@ -21,15 +22,16 @@ class VISReg(SlicedViews):
     """Predict a picture from each of its views, its embeddings centred, scaled and normally spread. Wu et al., 2026, arXiv 2606.02572.
 
     Options: `regularity` the weight of what keeps embeddings apart (the paper's lambda), of which the prediction gets the rest to 1, and
-    within it `centre`, `scale` and `shape`; the others are those of LeJEPA (`selfsup tasks lejepa`).
+    within it `centre`, `scale` and `shape`; the others are those of `SlicedViews` and `ManyViews`.
     """
 
     def __init__(
         self, backbone: Backbone, *, regularity: float = 0.6, centre: float = 1.0, scale: float = 1.0, shape: float = 1.0, **views: Any
     ) -> None:
+        share(regularity=regularity)
+        at_least(0, centre=centre, scale=scale, shape=shape)
         super().__init__(backbone, **views)
-        self.regularity = checked_share("regularity", regularity)
-        self.centre, self.scale, self.shape = centre, scale, shape
+        self.regularity, self.centre, self.scale, self.shape = regularity, centre, scale, shape
 
     def loss(self, output: Output) -> dict[str, Tensor]:
         every, along = by_view(output), self.along(output)

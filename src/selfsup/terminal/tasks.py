@@ -29,12 +29,13 @@ def print_tasks() -> None:
 
 
 def print_options(name: str) -> None:
-    """The options of one task with types and defaults, read from its constructor."""
-    from selfsup.pretext import option_types, options_of
+    """What a task is and what its options mean, then each with type and default, read from its constructor."""
+    from selfsup.pretext import option_classes, option_types, options_of
 
     task = find_task(name)
     types = option_types(task)
-    print(inspect.getdoc(task) or name)
+    inherited = (paragraph for kind in option_classes(task) if kind is not task for paragraph in (inspect.getdoc(kind) or "").split("\n\n"))
+    print("\n\n".join([inspect.getdoc(task) or name, *(paragraph for paragraph in inherited if paragraph.startswith("Options"))]), "\n")
     table = table_of("option", "type", "default")
     for option, parameter in options_of(task).items():
         default = "must be given" if parameter.default is inspect.Parameter.empty else repr(parameter.default)
