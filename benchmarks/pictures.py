@@ -2,7 +2,8 @@
 
     python benchmarks/pictures.py RUN [RUN …] --out docs/pictures      # one PNG a run, named after its task, and README.md
 
-Runs of `benchmarks/tasks.py mnist` will do. The pictures are those of the runs' reports.
+Runs of `benchmarks/tasks.py mnist` will do. The pictures are those of the runs' reports; where a task shows what another has, the page
+says so instead.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from selfsup.run import Run
 from selfsup.tasks import find_task
 
 SIDE, GAP, MARGIN, COLUMNS = 84, 6, 210, 8  # pixels; the margin holds the name of a line
-ORIGIN = """Made by `python benchmarks/pictures.py RUNS --out DIR` from runs of `benchmarks/tasks.py`, a minute each: on MNIST digits, and
-for colorization on Noto Color Emoji (Open Font License). Columns are pictures. What each task is for: [tasks.md](../tasks.md)."""
+ORIGIN = """Made by `python benchmarks/pictures.py RUNS --out DIR` from runs of `benchmarks/tasks.py`, one to five minutes each: on
+MNIST digits, and for colorization on Noto Color Emoji (Open Font License). Columns are pictures. What each task is
+for: [tasks.md](../tasks.md)."""
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -66,11 +68,18 @@ def main() -> None:
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     page = ["# What each task shows its network, and what the network answers", "", ORIGIN, ""]
+    shown: dict[bytes, str] = {}
     for folder in asked.runs:
         run = Run.open(folder)
-        sheet(lines(run)).save(asked.out / f"{run.task}.png", optimize=True)
-        length = f"{run.steps:,} steps of {run.batch_size} on {run.pictures:,} pictures with `{run.backbone}`"
-        page += [f"## {run.task}", "", f"{first_words(run.task)}. {length}.", "", f"![{run.task}]({run.task}.png)", ""]
+        made = sheet(lines(run))
+        first = shown.setdefault(made.tobytes(), run.task)
+        words = f"{first_words(run.task)}."
+        if first == run.task:
+            made.save(asked.out / f"{run.task}.png", optimize=True)
+            length = f"{run.steps:,} steps of {run.batch_size} on {run.pictures:,} pictures with `{run.backbone}`"
+            page += [f"## {run.task}", "", f"{words} {length}.", "", f"![{run.task}]({run.task}.png)", ""]
+        else:
+            page += [f"## {run.task}", "", f"{words} Its network sees what that of [{first}](#{first}) sees.", ""]
     (asked.out / "README.md").write_text("\n".join(page), encoding="utf-8")
 
 

@@ -24,8 +24,8 @@ from selfsup.train.step import Step
 UNITS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in TASKS if find_task(name).modality != "text"},
     "moco with a queue": ("moco", {"queue": 48}),
-    "swav with local views": ("swav", {"local_views": 2}),
-    "dino with a centre": ("dino", {"centring": "mean", "local_views": 2}),
+    "swav with local views": ("swav", {"local_views": 3}),
+    "dino with a centre": ("dino", {"centring": "mean", "local_views": 3}),
     "ibot with two heads": ("ibot", {"shared_head": False, "koleo": 0.1, "blocks": True, "centring": "mean"}),
 }
 """What is tried: every task with its defaults, and options that bring a state or a term of their own."""

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import selfsup
+from selfsup.tasks import TASKS, find_task
 from test_comparison import DIGITS, TARGETS, hurried
 
 PAGE = (Path(__file__).parents[1] / "docs" / "comparing.md").read_text(encoding="utf-8")
@@ -34,3 +35,9 @@ def test_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         exec(compile(block, "comparing.md", "exec"), {})
         said = capsys.readouterr().out.splitlines()
         assert [line for line in promised if line not in said] == []
+
+
+def test_tasks_that_are_left_out_unasked_are_named() -> None:
+    listed = re.search(r"ask nearly what another asks \((.*?): name them", PAGE, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r"`(\w+)`", listed[1])) == {name for name in TASKS if not find_task(name).compared}

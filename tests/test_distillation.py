@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -12,14 +11,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from selfsup.losses import by_picture, crossed_cosine
 from selfsup.pretext import Output, Pretext, Views
-from selfsup.pretraining import pretrain
 from selfsup.teachers import momentum_at
-from selfsup.train import Interrupted
 from selfsup.train.optimizer import make_optimizer, set_rate
 from selfsup.train.watch import Watch
 from small_tasks import batch, make, rng, warned
@@ -299,30 +295,6 @@ def test_a_loss_below_zero_that_falls_is_not_called_flat() -> None:
     watch, still = Watch(), Watch()
     assert not any(watch.warnings(progress=step / 20, loss=-0.5 - 0.01 * step, rank=50, spread=0.5) for step in range(20))
     assert any(still.warnings(progress=step / 20, loss=-0.5, rank=50, spread=0.5) for step in range(20))
-
-
-def test_a_resumed_run_has_its_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped after the third of eight steps, in the middle of a turn of the queue, it ends in the same weights and keys."""
-    images = load_digits().images[:120] / 16.0
-    kind = type(make("moco"))
-    wanted: dict[str, Any] = {"task": "moco", "options": {"queue": 50}, "size": 16, "steps": 8, "batch_size": 16, "precision": "fp32"}
-    straight = pretrain(images, **wanted, out=tmp_path / "straight")
-    done, moved = [], kind.after_step
-
-    def interrupted(self: Any, output: Output) -> None:
-        moved(self, output)
-        done.append(1)
-        if len(done) == 3:
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(kind, "after_step", interrupted)
-    with pytest.raises(Interrupted, match="step 3 of 8"):
-        pretrain(images, **wanted, out=tmp_path / "stopped")
-    resumed = pretrain(images, **wanted, out=tmp_path / "stopped", resume=True)
-    one, two = (torch.load(run.checkpoints / "8" / "training.pt", weights_only=True)["task"] for run in (straight, resumed))
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[name], two[name]) for name in one)
-    assert int(one["place"]) == 8 * 32 % 50
 
 
 # Frozen patches -------------------------------------------------------------------------------------------------------------------

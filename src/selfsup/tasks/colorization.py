@@ -110,7 +110,7 @@ class Colorization(Pretext):
         """Follow how frequent colours are: the mean over the batches so far, and of the last thousand or so in long runs."""
         counts = output["nearest"][:, 0].flatten().bincount(minlength=len(self.bins))
         self.batches.add_(1)
-        self.frequency.lerp_(counts / counts.sum(), (1 / self.batches).clamp(min=SLOWEST))
+        self.frequency.lerp_((counts / counts.sum()).to(self.frequency), (1 / self.batches).clamp(min=SLOWEST))
 
     def show(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         color = self.augment(batch, rng)
