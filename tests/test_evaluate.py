@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from selfsup.data import make_split, open_source, open_store
 from selfsup.embedding import embed
 from selfsup.evaluation import Results, baselines, evaluate, pictures
 from selfsup.evaluation.copies import near_copies
+from selfsup.evaluation.runs import rows_by_seed
 from selfsup.finetuning import fine_tuned
 from selfsup.run import Run
 
@@ -179,6 +181,16 @@ def test_runs_that_differ_in_more_than_the_seed_are_rows_of_their_own(make_run: 
     assert {row.row: row.runs for row in results.rows} == {"simclr (a, b)": ["a", "b"], "simclr (c)": ["c"], "rotation": ["d"]}
     assert any("No baselines" in note for note in results.notes)
     assert any("One pretraining seed only (simclr (c), rotation)" in note for note in results.notes)
+
+
+def test_runs_are_as_long_as_one_another_by_budget_or_by_steps(make_run: MakeRun) -> None:
+    def run(name: str, seed: int, steps: int, budget: str | None = None) -> Run:
+        return dataclasses.replace(make_run(name, seed=seed), steps=steps, budget=budget)
+
+    timed = [run("a", 0, 40, "1m"), run("b", 1, 43, "1m")]
+    assert rows_by_seed([*timed, run("c", 2, 40)]) == {"simclr": [*timed, run("c", 2, 40)]}
+    assert list(rows_by_seed([*timed, run("c", 2, 41)])) == ["simclr (a, b)", "simclr (c)"]
+    assert list(rows_by_seed([*timed, run("c", 2, 40, "5m")])) == ["simclr (a, b)", "simclr (c)"]
 
 
 def test_without_held_out_pictures_a_fifth_is_tested_and_said_to_be_transductive(make_run: MakeRun) -> None:

@@ -75,7 +75,9 @@ def pretrain(
     ] = None,
     weight_decay: Annotated[float | None, typer.Option(help="By default the optimiser's.", rich_help_panel="Training")] = None,
     optimizer: Annotated[str, typer.Option(help="adamw or lars.", rich_help_panel="Training")] = "adamw",
-    schedule: Annotated[str, typer.Option(help="cosine, or constant until a cool-down: such a run can be lengthened, with --resume --steps.", rich_help_panel="Training")] = "cosine",
+    schedule: Annotated[
+        str, typer.Option(help="cosine, or constant until a cool-down: then --resume --steps can lengthen it.", rich_help_panel="Training")
+    ] = "cosine",
     precision: Precision = "auto",
     weights: Annotated[
         str | None, typer.Option(metavar="PATH|RUN", help="Start from a run, a .safetensors or a timm folder.", rich_help_panel="Training")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -36,18 +35,25 @@ ALIKE = (
     "task", "options", "backbone", "size", "views", "weights", "batch_size", "accumulate", "optimizer", "learning_rate", "weight_decay",
     "clip", "schedule", "pictures", "fingerprint", "reading",
 )  # fmt: skip
-"""What runs of one row have in common: every setting but the seed, and steps where a time was given."""
+"""What runs of one row have in common: every setting but the seed, besides their length."""
 
 
 def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in their seed only, under a name of their own."""
-    alike: dict[str, list[Run]] = {}
+    """Runs that differ in their seed only, under a name of their own.
+
+    As long as one another are runs of the same budget, of the same number of steps, and of as many steps as another took in its budget.
+    """
+    taken = {(_settings(run), run.steps): run.budget for run in runs if run.budget}
+    alike: dict[tuple[str, int | str], list[Run]] = {}
     for run in runs:
-        settings = dataclasses.asdict(run)
-        key = {name: settings[name] for name in ALIKE} | {"length": run.budget or run.steps}
-        alike.setdefault(json.dumps(key, sort_keys=True, default=str), []).append(run)
+        length = run.budget or taken.get((_settings(run), run.steps)) or run.steps
+        alike.setdefault((_settings(run), length), []).append(run)
     groups = list(alike.values())
     return {_row_name(group, [other for other in groups if other[0].row == group[0].row]): group for group in groups}
+
+
+def _settings(run: Run) -> str:
+    return json.dumps({name: getattr(run, name) for name in ALIKE}, sort_keys=True, default=str)
 
 
 def _row_name(group: Sequence[Run], namesakes: Sequence[Sequence[Run]]) -> str:
