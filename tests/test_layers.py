@@ -16,6 +16,7 @@ ORDER = (
     "run",
     "timing",
     "progress",
+    "ranges",
     "data",
     "views",
     "backbones",
