@@ -334,7 +334,7 @@ def test_batchnorm_statistics_do_not_see_the_trial_picture() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "convnext_atto", "mobilenetv3_small_100", "efficientnet_b0", "compact_convnet"])
 @pytest.mark.parametrize("size", [29, 76, 98, 100, 112])
 def test_squares_of_the_stride_cover_pictures_of_any_size_as_the_last_map_does(name: str, size: int) -> None:
-    """Networks round halves up (ResNet) or down (ConvNeXt): tasks that hide squares of pixels count on as many as there are positions."""
+    """Networks round up (ResNet) or down (ConvNeXt): tasks that hide squares of pixels count on as many as there are positions."""
     backbone = build(name, size=size, channels=1).eval()
     with torch.no_grad():
         tokens = backbone.tokens(pictures(size, 1, rows=1))

@@ -235,6 +235,13 @@ def test_every_option_is_explained(capsys: pytest.CaptureFixture[str], name: str
     assert [option for option in options_of(find_task(name)) if not re.search(f"`{option}[`=]", out)] == []
 
 
+def test_options_that_an_own_task_only_inherits_are_explained_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("from selfsup.tasks.simclr import SimCLR\n\n\nclass Mine(SimCLR):\n    pass\n", encoding="utf-8")
+    out = success(capsys, "tasks", f"{file}:Mine")
+    assert out.count("`temperature`") == out.count("`crop`") == 1
+
+
 def test_own_task_gets_the_same_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "mine.py"
     file.write_text(

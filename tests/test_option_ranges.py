@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.datasets import load_digits
 
 from selfsup.pretraining import pretrain
 from small_tasks import make
@@ -60,8 +61,6 @@ def test_an_option_outside_its_range_is_named(task: str, options: dict[str, Any]
 
 @pytest.mark.parametrize("options", [{}, {"accumulate": 4, "batch_size": 4}])
 def test_a_task_that_compares_rows_wants_two(tmp_path: Path, options: dict[str, Any]) -> None:
-    from sklearn.datasets import load_digits
-
     asked = {"batch_size": 1, **options}
     with pytest.raises(ValueError, match=rf"batch size {asked['batch_size']}, over .* give --batch-size .* or more"):
         pretrain(load_digits().images[:20] / 16, task="vicreg", size=16, steps=2, out=tmp_path / "run", **asked)

@@ -189,8 +189,11 @@ def fitting_side(backbone: Backbone, side: int) -> int:
 def local_side(backbone: Backbone, side: int | None = None) -> int:
     """The side in pixels of the small views of multi-crop: `side`, or about half of the picture's, as the patches of a ViT divide it.
 
-    Raises ValueError for sides that the backbone does not take, and for backbones that take no other size than their own.
+    Raises ValueError for sides above the picture's, for those that the backbone does not take, and for backbones that take no other size
+    than their own.
     """
+    if side is not None and not 1 <= side <= backbone.size:
+        raise ValueError(f"local_side is {side}; expected 1 to {backbone.size} pixels, the side of the picture.")
     if side is not None and backbone.takes(side):
         return side
     steps = dict.fromkeys((backbone.patch or 1, backbone.stride))  # some transformers hide their patches, not their stride

@@ -85,8 +85,6 @@ class ManyViews(Pretext):
             )
         super().__init__(backbone)
         self.projector = head
-        if local_views and local_side is not None and not 1 <= local_side <= backbone.size:
-            raise ValueError(f"local_side is {local_side}; expected 1 to {backbone.size} pixels, the side of the picture.")
         small = heads.local_side(backbone, local_side) if local_views else backbone.size
         self.default_views = Augment(size=backbone.size, crop=(crop, 1.0), flip=flip, jitter=jitter, grey=grey, blur=blur, turn=turn)
         self.multicrop = MultiCrop.around(

@@ -212,7 +212,9 @@ def option_types(task: type[Pretext]) -> dict[str, Any]:
 def option_classes(task: type[Pretext]) -> list[type]:
     """The classes whose constructors take the task's options: its own, and further ones as far as each hands `**others` on to the next."""
     every: list[type] = []
-    for kind in (kind for kind in task.__mro__ if "__init__" in vars(kind)):
+    for kind in task.__mro__:
+        if "__init__" not in vars(kind):
+            continue
         every.append(kind)
         if all(item.kind is not inspect.Parameter.VAR_KEYWORD for item in inspect.signature(vars(kind)["__init__"]).parameters.values()):
             break

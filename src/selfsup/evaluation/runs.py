@@ -43,11 +43,12 @@ def rows_by_seed(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
     As long as one another are runs of the same budget, of the same number of steps, and of as many steps as another took in its budget.
     """
-    taken = {(_settings(run), run.steps): run.budget for run in runs if run.budget}
+    described = [(_settings(run), run) for run in runs]
+    taken = {(settings, run.steps): run.budget for settings, run in described if run.budget}
     alike: dict[tuple[str, int | str], list[Run]] = {}
-    for run in runs:
-        length = run.budget or taken.get((_settings(run), run.steps)) or run.steps
-        alike.setdefault((_settings(run), length), []).append(run)
+    for settings, run in described:
+        length = run.budget or taken.get((settings, run.steps)) or run.steps
+        alike.setdefault((settings, length), []).append(run)
     groups = list(alike.values())
     return {_row_name(group, [other for other in groups if other[0].row == group[0].row]): group for group in groups}
 

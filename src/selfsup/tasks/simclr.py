@@ -20,7 +20,7 @@ class SimCLR(TwoViews):
     """Recognise the other view of a picture among all others. Chen, Kornblith, Norouzi, Hinton, ICML 2020, arXiv 2002.05709.
 
     Options: `temperature` (.1 for long ImageNet runs, .5 on CIFAR in the paper's appendix B.9; between them for short runs);
-    `hidden`, `dimensions` of the projection head; the others are those of `TwoViews`. (The paper blurs ImageNet, not 32 px: it helped.)
+    `hidden`, `dimensions` of the projection head; the others are those of `TwoViews`. (The paper does not blur 32 px; here it helped.)
     """
 
     kind = "contrastive"

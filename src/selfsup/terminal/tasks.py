@@ -34,8 +34,9 @@ def print_options(name: str) -> None:
 
     task = find_task(name)
     types = option_types(task)
-    inherited = (paragraph for kind in option_classes(task) if kind is not task for paragraph in (inspect.getdoc(kind) or "").split("\n\n"))
-    print("\n\n".join([inspect.getdoc(task) or name, *(paragraph for paragraph in inherited if paragraph.startswith("Options"))]), "\n")
+    own = (inspect.getdoc(task) or name).split("\n\n")
+    every = [paragraph for kind in option_classes(task) for paragraph in (inspect.getdoc(kind) or "").split("\n\n")]
+    print("\n\n".join(dict.fromkeys([*own, *(paragraph for paragraph in every if paragraph.startswith("Options"))])), "\n")
     table = table_of("option", "type", "default")
     for option, parameter in options_of(task).items():
         default = "must be given" if parameter.default is inspect.Parameter.empty else repr(parameter.default)
